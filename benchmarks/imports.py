@@ -18,7 +18,8 @@ _PROBE = """
 import json, sys, time
 started = time.perf_counter()
 import gtalign_env
-print(json.dumps({"seconds": time.perf_counter() - started, "heavy": sorted({"torch", "transformers", "vllm"} & set(sys.modules))}))
+seconds = time.perf_counter() - started
+print(json.dumps({"seconds": seconds, "heavy": sorted({"torch", "transformers", "vllm"} & set(sys.modules))}))
 """
 
 

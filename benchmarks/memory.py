@@ -38,7 +38,9 @@ def measure(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
             rows.append({"name": f"after {done:,} steps", "value": resident_mib(), "unit": "MiB"})
             say(f"memory: {done:,} of {steps:,} steps")
     growth = rows[-1]["value"] - rows[0]["value"]
-    rows.append({"name": "growth", "value": growth, "unit": "MiB", "required": f"<= {ALLOWED:g}", "ok": growth <= ALLOWED})
+    rows.append(
+        {"name": "growth", "value": growth, "unit": "MiB", "required": f"<= {ALLOWED:g}", "ok": growth <= ALLOWED}
+    )
     return rows
 
 

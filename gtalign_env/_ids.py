@@ -4,9 +4,29 @@ from __future__ import annotations
 
 import gymnasium
 
-from gtalign_env.registration import register_scenario
+from gtalign_env.registration import ASSISTANTS, BACKENDS, PERSONAS, register_scenario
 
 __all__ = ["register_all"]
+
+_PERSONAS: dict[str, str] = {
+    "concise": "Wants one line, and says so when it gets a page.",
+    "detailed": "Wants the whole picture with the reasons, and is let down by one-liners.",
+    "balanced": "Easy-going and fair: neither a telegram nor an essay.",
+    "hurried": "Impatient: types with one thumb, hates being asked back, leaves when it drags.",
+    "over_vague": "Never says which one it means, and answers questions with a wave of the hand.",
+    "adversarial": "Games the assistant: calls every answer too short, then every long one too long.",
+    "drifting": "Starts out brisk and grows curious: each question wants about twice the answer of the last.",
+    "expert": "Precise: every question is fully specified, every wrong answer is noticed.",
+    "thrifty": "Price-sensitive: counts every credit and every needless question.",
+    "chatty": "Warm and wordy: thanks for everything, so its thanks mean little.",
+    "random": "Uniform legal moves in any scenario: the baseline that listens to nothing.",
+}
+_ASSISTANTS: dict[str, tuple[str, str]] = {
+    "heuristic": ("heuristic:HeuristicAssistant", "Asks when it pays, learns the wanted length from reactions, declines harm."),
+    "fixed": ("fixed:FixedAssistant", "One move for ever: fixed:DA_short … fixed:AQ_long, fixed:CQ, fixed:DECLINE."),
+    "random": ("random:RandomAssistant", "Uniform legal moves in any scenario."),
+    "oracle": ("oracle:OracleAssistant", "Demos and tests only: plays the heuristic's moves with the reference answers in hand."),
+}
 
 
 def register_all() -> None:
@@ -38,3 +58,17 @@ def register_all() -> None:
     for id, factory in (("gtalign/Assistant-v0", "assistant_env"), ("gtalign/User-v0", "user_env")):
         if id not in gymnasium.registry:
             gymnasium.register(id, f"gtalign_env.single_agent:{factory}")
+    for name, description in _PERSONAS.items():
+        PERSONAS.register(name, f"gtalign_env.agents.users.shipped:{name}", description=description)
+    for name, (entry, description) in _ASSISTANTS.items():
+        ASSISTANTS.register(name, f"gtalign_env.agents.assistants.{entry}", description=description)
+    BACKENDS.register(
+        "transformers",
+        "gtalign_env.agents.backends.transformers:TransformersBackend",
+        description="A Hugging Face model or .gguf file in this process: transformers:PATH.",
+    )
+    BACKENDS.register(
+        "fake",
+        "gtalign_env.agents.backends.fake:fake_backend",
+        description="Deterministic, without a model: fake:echo, fake:rules, fake:scripted=ONE|TWO.",
+    )

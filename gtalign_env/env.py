@@ -5,9 +5,9 @@ want a sentence, others an essay; some have patience, others not. On the table l
 exchange both act at once. The assistant answers directly (``DA_short``, ``DA_medium``, ``DA_long``), answers and asks one
 follow-up question (``AQ_…``), asks a clarifying question (``CQ``) or declines (``DECLINE``). In the same breath the user decides
 how its next utterance will be put, vaguely (``VQ``) or in detail (``DQ``), and reacts to the reply before this one
-(``none, thanks, too_long, too_short, off_target``), or leaves after this reply (``LEAVE``). Reactions are cheap talk. Each player then gets its
-own payoff; neither sees the other's. Complying with a harmful request ends the game as a violation. In the text view
-the players take turns and write; a reader turns the assistant's text into its move.
+(``none, thanks, too_long, too_short, off_target``), or leaves after this reply (``LEAVE``). Reactions are cheap talk.
+Each player then gets its own payoff; neither sees the other's. Complying with a harmful request ends the game as a
+violation. In the text view the players take turns and write; a reader turns the assistant's text into its move.
 
 This module is the thin shell that puts a ``Scenario`` behind PettingZoo's parallel API. It holds configuration, one generator
 and one state; all rules are the scenario's.
@@ -29,7 +29,7 @@ from pettingzoo.utils.conversions import parallel_to_aec
 from gtalign_env.errors import IllegalActionError, ResetNeededError, UsageError
 from gtalign_env.protocols import Scenario, Step
 from gtalign_env.registration import make_scenario
-from gtalign_env.spaces import FreeText
+from gtalign_env.spaces import FreeText, SpeechAct
 from gtalign_env.types import AGENTS, ASSISTANT, USER, Role
 
 __all__ = ["GameEnv", "env", "parallel_env", "raw_env"]
@@ -71,7 +71,7 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
         ['assistant_0', 'user_0']
     """
 
-    metadata: dict[str, Any] = {
+    metadata: dict[str, Any] = {  # noqa: RUF012 - PettingZoo declares it so; instances get a copy
         "name": "gtalign_v0",
         "render_modes": ["human", "ansi"],
         "is_parallelizable": True,
@@ -87,7 +87,9 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
         strict: bool = False,
         reveal: bool = False,
     ) -> None:
-        if max_cycles is not None and (isinstance(max_cycles, bool) or not isinstance(max_cycles, int) or max_cycles < 1):
+        if max_cycles is not None and (
+            isinstance(max_cycles, bool) or not isinstance(max_cycles, int) or max_cycles < 1
+        ):
             raise UsageError(f"max_cycles: expected an integer >= 1 or None, got {max_cycles!r}")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise UsageError(f"render_mode: expected 'human', 'ansi' or None, got {render_mode!r}")
@@ -107,6 +109,8 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
         self.np_random_seed: int | None = None
         self._moves = {agent: len(scenario.moves(role)) for agent, role in ROLES.items()}
         self._width = max(self._moves.values())
+        self._padded_mask = getattr(scenario, "padded_mask", None)  # quick ways that compiled scenarios offer
+        self._is_legal = getattr(scenario, "is_legal", None)
         self._observation_space = {agent: self._make_observation_space() for agent in AGENTS}
         self._action_space = {agent: self._make_action_space() for agent in AGENTS}
         self.state_space = Box(0.0, 1.0, (scenario.observation_size(),), np.float32)
@@ -163,9 +167,7 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
 
     def step(
         self, actions: Mapping[str, Any]
-    ) -> tuple[
-        dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
-    ]:
+    ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
         """Play one exchange (strategic view) or one turn (text view).
 
         Args:
@@ -191,27 +193,32 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
         truncated = not done.ended and self.max_cycles is not None and self.steps >= self.max_cycles
         over = done.ended or truncated
         user_payoff, assistant_payoff = done.payoffs.totals
-        infos = {agent: self._step_info(agent, done, illegal[agent], over) for agent in AGENTS}
+        infos = {
+            USER: self._step_info(USER, done, illegal[USER], over),
+            ASSISTANT: self._step_info(ASSISTANT, done, illegal[ASSISTANT], over),
+        }
         if over:
             self.agents = []
         return (
-            {agent: self._observe(agent) for agent in AGENTS},
+            {USER: self._observe(USER), ASSISTANT: self._observe(ASSISTANT)},
             {USER: user_payoff, ASSISTANT: assistant_payoff},
-            dict.fromkeys(AGENTS, done.ended),
-            dict.fromkeys(AGENTS, truncated),
+            {USER: done.ended, ASSISTANT: done.ended},
+            {USER: truncated, ASSISTANT: truncated},
             infos,
         )
 
     def render(self) -> str | None:
         """Show the state: print it (``human``), return it (``ansi``), or say that no mode was chosen."""
         if self.render_mode is None:
-            raise UsageError("render(): no render mode was chosen; pass render_mode='human' or 'ansi' when making the env")
+            raise UsageError(
+                "render(): no render mode was chosen; pass render_mode='human' or 'ansi' when making the env"
+            )
         from gtalign_env.render import render_state
 
         text = render_state(self)
         if self.render_mode == "ansi":
             return text
-        print(text)
+        print(text)  # noqa: T201 - human mode is there to print
         return None
 
     def state(self) -> np.ndarray[Any, Any]:
@@ -239,6 +246,17 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
         """Return the environment's name."""
         return str(self.metadata["name"])
 
+    def check_action(self, agent: str, action: Any) -> None:
+        """Raise what ``step`` would raise for this agent's action; change nothing.
+
+        Raises:
+            ResetNeededError: No episode is running.
+            IllegalActionError: The action is outside its space, or masked under ``strict=True``.
+        """
+        if not self.agents:
+            raise ResetNeededError("no episode is running: call reset() first")
+        self._read_action(self._known(agent), action)
+
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _known(self, agent: str) -> str:
@@ -257,16 +275,19 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
 
     def _make_action_space(self) -> Any:
         if self.scenario.view == "text":
-            return Dict({"move": Discrete(self._width), "text": FreeText(MAX_TEXT)})
+            return SpeechAct(self._width, MAX_TEXT)
         return Discrete(self._width)
 
     def _observe(self, agent: str) -> Observation:
         role = ROLES[agent]
-        mask = self.scenario.action_mask(self._state, role)
-        if len(mask) < self._width:
-            padded = np.zeros(self._width, dtype=np.int8)
-            padded[: len(mask)] = mask
-            mask = padded
+        if self._padded_mask is not None:
+            mask = self._padded_mask(self._state, role, self._width)
+        else:
+            mask = self.scenario.action_mask(self._state, role)
+            if len(mask) < self._width:
+                padded = np.zeros(self._width, dtype=np.int8)
+                padded[: len(mask)] = mask
+                mask = padded
         seen = {"observation": self.scenario.observe(self._state, role), "action_mask": mask}
         if self.scenario.view == "text":
             seen["text"] = self.scenario.utterance(self._state, role)  # type: ignore[attr-defined]
@@ -289,10 +310,12 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
         return info
 
     def _read_actions(self, actions: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:
-        if not isinstance(actions, Mapping):
+        if type(actions) is not dict and not isinstance(actions, Mapping):
             raise IllegalActionError(f"actions: expected a dict with {USER!r} and {ASSISTANT!r}, got {actions!r}")
         if len(actions) != len(AGENTS) or USER not in actions or ASSISTANT not in actions:
-            raise IllegalActionError(f"actions: expected exactly {USER!r} and {ASSISTANT!r}, got {sorted(map(str, actions))}")
+            raise IllegalActionError(
+                f"actions: expected exactly {USER!r} and {ASSISTANT!r}, got {sorted(map(str, actions))}"
+            )
         chosen, illegal = {}, {}
         for agent in AGENTS:
             chosen[agent], illegal[agent] = self._read_action(agent, actions[agent])
@@ -318,7 +341,9 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
     def _text(self, agent: str, text: Any) -> str:
         if not isinstance(text, str) or len(text) > MAX_TEXT:
             got = f"{len(text):,} characters" if isinstance(text, str) else repr(text)
-            raise IllegalActionError(f"text of {agent}: expected a string of at most {MAX_TEXT:,} characters, got {got}")
+            raise IllegalActionError(
+                f"text of {agent}: expected a string of at most {MAX_TEXT:,} characters, got {got}"
+            )
         return text
 
     def _index(self, agent: str, action: Any) -> int:
@@ -331,11 +356,17 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
                 )
             action = int(action)
         if not 0 <= action < self._width:
-            raise IllegalActionError(f"action of {agent}: expected an integer from 0 to {self._width - 1}, got {action}")
+            raise IllegalActionError(
+                f"action of {agent}: expected an integer from 0 to {self._width - 1}, got {action}"
+            )
         return int(action)
 
     def _legal(self, agent: str, index: int) -> bool:
-        legal = index < self._moves[agent] and bool(self.scenario.action_mask(self._state, ROLES[agent])[index])
+        legal = index < self._moves[agent]
+        if legal and self._is_legal is not None:
+            legal = self._is_legal(self._state, ROLES[agent], index)
+        elif legal:
+            legal = bool(self.scenario.action_mask(self._state, ROLES[agent])[index])
         if not legal and self.strict:
             names = self.scenario.moves(ROLES[agent])
             name = names[index] if index < len(names) else f"number {index}"

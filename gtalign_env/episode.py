@@ -13,7 +13,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Self, cast
 
 import msgspec
 import numpy as np
@@ -94,6 +94,8 @@ class Episode(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Options of this episode's ``reset`` (θ as a dict of its fields, task, pricing)."""
     seed: int
     """Seed of this episode's ``reset``."""
+    run_seed: int | None = None
+    """Seed of the run from which the episode's seed follows (see ``play.episode_seeds``), where there was a run."""
     players: dict[str, str] = msgspec.field(default_factory=dict)
     """Who sat where: ``{"user_0": "persona:concise", "assistant_0": "heuristic"}``."""
     opening: str = ""
@@ -191,7 +193,9 @@ class EpisodeWriter:
         if not self.path.parent.is_dir():
             raise UsageError(f"{self.path}: the folder {self.path.parent} does not exist; create it first")
         if self.path.exists() and self.path.stat().st_size and not append:
-            raise UsageError(f"{self.path}: the file exists; choose another name, or append to it on purpose (--append)")
+            raise UsageError(
+                f"{self.path}: the file exists; choose another name, or append to it on purpose (--append)"
+            )
         self._compress = (
             require("zstandard", feature="writing .zst files", extra="zst").ZstdCompressor().compress
             if self.path.suffix == ".zst"
@@ -199,7 +203,7 @@ class EpisodeWriter:
         )
         if append:
             self._cut_torn_line()
-        self._file: BinaryIO = open(self.path, "ab")  # noqa: SIM115 - closed by close(), which __exit__ calls
+        self._file: BinaryIO = self.path.open("ab")
 
     def write(self, episode: Episode) -> None:
         """Append one episode and flush it to the operating system."""
@@ -211,7 +215,7 @@ class EpisodeWriter:
         """Close the file."""
         self._file.close()
 
-    def __enter__(self) -> EpisodeWriter:
+    def __enter__(self) -> Self:
         """Return the writer."""
         return self
 
@@ -225,7 +229,7 @@ class EpisodeWriter:
             return
         content = self.path.read_bytes()
         if content and not content.endswith(b"\n"):
-            with open(self.path, "rb+") as file:
+            with self.path.open("rb+") as file:
                 file.truncate(content.rfind(b"\n") + 1)
 
 
@@ -278,7 +282,7 @@ def load_episodes(path: str | Path) -> list[Episode]:
 
 def _open(path: Path) -> BinaryIO:
     if path.suffix != ".zst":
-        return open(path, "rb")
+        return path.open("rb")
     zstandard = require("zstandard", feature="reading .zst files", extra="zst")
     raw = io.BytesIO(path.read_bytes())
     reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
@@ -290,5 +294,3 @@ def _open(path: Path) -> BinaryIO:
 
 def _damaged(path: Path, number: int, error: msgspec.DecodeError) -> FileFormatError:
     return FileFormatError(path, f"expected an episode of schema {SCHEMA!r}: {error}", line=number)
-
-

@@ -20,6 +20,7 @@ import difflib
 import importlib
 from collections.abc import Iterable
 from types import ModuleType
+from typing import Any
 
 __all__ = [
     "FileFormatError",
@@ -36,6 +37,16 @@ __all__ = [
 
 class GtalignError(Exception):
     """Base class of all errors raised on purpose by GTAlign-Env."""
+
+    def __reduce__(self) -> Any:
+        """Pickle message and fields: worker processes hand errors over, and constructors take other arguments."""
+        return _rebuild, (type(self), self.args, dict(vars(self)))
+
+
+def _rebuild(kind: type[GtalignError], args: tuple[Any, ...], fields: dict[str, Any]) -> GtalignError:
+    made = kind.__new__(kind, *args)
+    vars(made).update(fields)
+    return made
 
 
 class UsageError(GtalignError, ValueError):
@@ -61,7 +72,7 @@ class UnknownNameError(UsageError):
         self.known = sorted(known)
         near = difflib.get_close_matches(str(name), self.known, n=1)
         hint = f": did you mean {near[0]!r}?" if near else "."
-        super().__init__(f"unknown {kind} {name!r}{hint} Known: {', '.join(self.known)}")
+        super().__init__(f"unknown {kind} {name!r}{hint} Known: {', '.join(self.known) or 'none'}")
 
 
 class IllegalActionError(UsageError):

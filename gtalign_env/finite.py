@@ -148,6 +148,9 @@ class FiniteScenario:
         self._payoffs: list[PayoffTables] = []
         self._flat: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
         self._outcomes: dict[int, Outcome] = {}
+        self._items: list[dict[int, tuple[dict[str, float], dict[str, float], float]]] = []
+        self._rows: list[dict[Role, NDArray[np.float32]]] = []
+        self._padded: dict[tuple[Role, int], NDArray[np.int8]] = {}
         shape = tables.next_state.shape
         self._strides = (shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3])
         self._next = tables.next_state.reshape(-1).tolist()
@@ -178,13 +181,16 @@ class FiniteScenario:
 
     def reset(self, rng: Any, options: Mapping[str, Any]) -> FiniteState:
         """Draw the first state; ``options`` may pin ``user_type``, ``task`` and ``pricing``."""
-        user_type = self.mix.draw(rng)
+        # Options are checked before anything is drawn: a refused reset leaves the generator as it was.
+        pinned = None if options.get("user_type") is None else self.resolve_type(options["user_type"])
+        pricing = self.pricing if options.get("pricing") is None else make_pricing(options["pricing"])
+        if options.get("task") is not None:
+            self._opening(options["task"], 0)
+        drawn = self.mix.draw(rng)
         public = bisect.bisect_right(self._initial, rng.random())
-        if options.get("user_type") is not None:
-            user_type = self.resolve_type(options["user_type"])
         if options.get("task") is not None:
             public = self._opening(options["task"], public)
-        pricing = self.pricing if options.get("pricing") is None else make_pricing(options["pricing"])
+        user_type = drawn if pinned is None else pinned
         return FiniteState(public=public, user_type=user_type, pricing=pricing, key=self._key(user_type, pricing))
 
     def observation_size(self) -> int:
@@ -193,20 +199,15 @@ class FiniteScenario:
 
     def observe(self, state: FiniteState, role: Role) -> NDArray[np.float32]:
         """Return the role's observation; only the user's holds anything private."""
-        vector: NDArray[np.float32] = self._base[state.public].copy()
         at = self._at
+        vector: NDArray[np.float32] = self._rows[state.key][role][state.public].copy()
         if state.last_user_move >= 0:
             vector[at["last_user_move"] + state.last_user_move] = 1.0
         if state.last_assistant_move >= 0:
             vector[at["last_assistant_move"] + state.last_assistant_move] = 1.0
-        vector[self.layout["pricing"]] = self._pricing_rows[state.key]
         if role == "user":
             vector[at["private"]] = state.last_quality
             vector[at["private"] + 1] = 0.5 + 0.5 * math.tanh(state.user_total)
-            if self.has_types:
-                vector[self.layout["theta"]] = self._theta_rows[state.key]
-        else:
-            vector[0] = 1.0
         return vector
 
     def action_mask(self, state: FiniteState, role: Role) -> NDArray[np.int8]:
@@ -214,6 +215,21 @@ class FiniteScenario:
         table = self.tables.user_mask if role == "user" else self.tables.assistant_mask
         mask: NDArray[np.int8] = table[state.public].copy()
         return mask
+
+    def padded_mask(self, state: FiniteState, role: Role, width: int) -> NDArray[np.int8]:
+        """Return ``action_mask`` with zeros up to ``width``."""
+        table = self._padded.get((role, width))
+        if table is None:
+            own = self.tables.user_mask if role == "user" else self.tables.assistant_mask
+            table = np.pad(own, ((0, 0), (0, width - own.shape[1])))  # (S, width)
+            self._padded[role, width] = table
+        mask: NDArray[np.int8] = table[state.public].copy()
+        return mask
+
+    def is_legal(self, state: FiniteState, role: Role, index: int) -> bool:
+        """Return whether ``action_mask`` has a 1 at ``index``, without building it."""
+        table = self.tables.user_mask if role == "user" else self.tables.assistant_mask
+        return bool(table[state.public, index])
 
     def step(self, state: FiniteState, user_action: int | None, assistant_action: int | None, rng: Any) -> Step:
         """Resolve one exchange: reply, outcome, payoffs, next utterance."""
@@ -226,20 +242,16 @@ class FiniteScenario:
         branch = min(bisect.bisect_right(cumulative, rng.random()), strides[2] - 1)
         index = first + branch
         following = self._next[index]
-        user_rows, assistant_rows = self._flat[state.key]
-        user_items = user_rows[index].tolist()
-        assistant_items = assistant_rows[index].tolist()
+        items = self._items[state.key].get(index) or self._named_items(state.key, index)
         outcome = self._outcomes.get(index) or self._outcome(index)
-        total = state.user_total + sum(user_items)
+        total = state.user_total + items[2]
         ended = following == self._terminal
-        tables = self._payoffs[state.key]
-        payoffs = Payoffs(
-            dict(zip(tables.user_items, user_items, strict=True)),
-            dict(zip(tables.assistant_items, assistant_items, strict=True)),
-        )
+        payoffs = Payoffs(items[0].copy(), items[1].copy())
         if ended and "retention" in payoffs.assistant:
             payoffs.assistant["retention"] = self._retention(total)
-        after = FiniteState(following, state.user_type, state.pricing, user, assistant, outcome.quality, total, state.key)
+        after = FiniteState(
+            following, state.user_type, state.pricing, user, assistant, outcome.quality, total, state.key
+        )
         return Step(after, payoffs, outcome, ended, {"violation": True} if outcome.violation else {})
 
     def info(self, state: FiniteState, role: Role) -> dict[str, Any]:
@@ -324,9 +336,18 @@ class FiniteScenario:
             self._payoffs.append(made)
             rows = (made.user.reshape(-1, len(made.user_items)), made.assistant.reshape(-1, len(made.assistant_items)))
             self._flat.append(rows)
-            self._theta_rows.append(squashed_type(user_type))
-            self._pricing_rows.append(squashed_pricing(pricing))
+            self._items.append({})
+            self._rows.append(self._rows_for(user_type, pricing))
         return self._cache[pair]
+
+    def _named_items(self, key: int, index: int) -> tuple[dict[str, float], dict[str, float], float]:
+        """Return both sides' items by name and the user's sum, and keep them: a session meets few cells, again and again."""
+        tables, (user_rows, assistant_rows) = self._payoffs[key], self._flat[key]
+        user = dict(zip(tables.user_items, user_rows[index].tolist(), strict=True))
+        assistant = dict(zip(tables.assistant_items, assistant_rows[index].tolist(), strict=True))
+        made = (user, assistant, sum(user.values()))
+        self._items[key][index] = made
+        return made
 
     def _outcome(self, index: int) -> Outcome:
         place = np.unravel_index(index, self.tables.next_state.shape)
@@ -354,14 +375,22 @@ class FiniteScenario:
         }
         if self.has_types:
             slots["theta"] = len(NUMERIC_TYPE_FIELDS)
-        self._theta_rows: list[NDArray[np.float32]] = []
-        self._pricing_rows: list[NDArray[np.float32]] = []
         return Layout(slots)
 
     def _base_rows(self) -> NDArray[np.float32]:
         rows = np.zeros((self.tables.features.shape[0], self.layout.size), dtype=np.float32)  # (S, size)
         rows[:, self.layout["public"]] = self.tables.features
         return rows
+
+    def _rows_for(self, user_type: UserType, pricing: PricingPolicy) -> dict[Role, NDArray[np.float32]]:
+        """Return for each role what its observation holds in each public state, whatever has happened so far."""
+        assistant = self._base.copy()  # (S, size)
+        assistant[:, self.layout["pricing"]] = squashed_pricing(pricing)
+        user = assistant.copy()
+        assistant[:, 0] = 1.0
+        if self.has_types:
+            user[:, self.layout["theta"]] = squashed_type(user_type)
+        return {"user": user, "assistant": assistant}
 
 
 def _rebuild(factory: Callable[..., FiniteScenario], options: dict[str, Any], cached: list[Any]) -> FiniteScenario:

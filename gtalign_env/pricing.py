@@ -36,7 +36,10 @@ class Subscription:
     fee: float = 0.8
     """Credits per session."""
     name: str = "subscription"
-    __post_init__ = _check_rates
+
+    def __post_init__(self) -> None:
+        """Refuse rates that are no prices."""
+        _check_rates(self)
 
     def price(self, outcome: Outcome) -> Any:
         """Return the fee on the first reply of a session, else 0."""
@@ -57,7 +60,10 @@ class PerToken:
     rate_out: float = 0.0012
     """Credits per token of the reply."""
     name: str = "per_token"
-    __post_init__ = _check_rates
+
+    def __post_init__(self) -> None:
+        """Refuse rates that are no prices."""
+        _check_rates(self)
 
     def price(self, outcome: Outcome) -> Any:
         """Return both meters' sum."""
@@ -76,7 +82,10 @@ class PerRequest:
     fee: float = 0.15
     """Credits per reply."""
     name: str = "per_request"
-    __post_init__ = _check_rates
+
+    def __post_init__(self) -> None:
+        """Refuse rates that are no prices."""
+        _check_rates(self)
 
     def price(self, outcome: Outcome) -> Any:
         """Return the fee times the number of billable requests."""
@@ -102,7 +111,7 @@ def make_pricing(pricing: str | PricingPolicy) -> PricingPolicy:
         PerToken(rate_in=0.0005, rate_out=0.002, name='per_token')
     """
     if not isinstance(pricing, str):
-        if isinstance(pricing, PricingPolicy):
+        if isinstance(pricing, PricingPolicy) and not isinstance(pricing, type):
             return pricing
         raise UsageError(f"pricing: expected a name or an object with .name and .price(outcome), got {pricing!r}")
     name, _, settings = pricing.partition(":")
@@ -112,6 +121,7 @@ def make_pricing(pricing: str | PricingPolicy) -> PricingPolicy:
     values: dict[str, float] = {}
     for setting in filter(None, settings.split(",")):
         key, _, text = setting.partition("=")
+        key = key.strip()
         if key not in known:
             raise UsageError(f"pricing {name!r} has no setting {key!r}: expected {' or '.join(sorted(known))}")
         try:

@@ -6,9 +6,11 @@ Everything is structural (``typing.Protocol``): a class that has the members fit
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from gtalign_env.errors import UsageError
 from gtalign_env.types import Outcome, Payoffs, Role, UserType, View
 
 __all__ = [
@@ -114,7 +116,10 @@ class TaskSource(Protocol):
 class PricingPolicy(Protocol):
     """What the user pays for an exchange, in credits."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The policy's name."""
+        ...
 
     def price(self, outcome: Outcome) -> Any:
         """Return the price in credits (scalar, or an array shaped like the outcome's fields)."""
@@ -125,9 +130,20 @@ class PricingPolicy(Protocol):
 class PayoffModel(Protocol):
     """Turns an outcome into two itemised payoffs."""
 
-    name: str
-    user_items: tuple[str, ...]
-    assistant_items: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        ...
+
+    @property
+    def user_items(self) -> tuple[str, ...]:
+        """Names of the user's items, in order."""
+        ...
+
+    @property
+    def assistant_items(self) -> tuple[str, ...]:
+        """Names of the assistant's items, in order; one called ``retention`` is filled in at the end of the session."""
+        ...
 
     def user(self, outcome: Outcome, user_type: UserType, pricing: PricingPolicy) -> dict[str, Any]:
         """Return the user's items, in utils."""
@@ -249,13 +265,36 @@ class Persona(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """How a backend samples. ``seed`` makes a batch reproducible on one machine."""
+    """How a backend samples.
+
+    Example:
+        >>> Sampling(temperature=0.7, stop=("</payoff>",)).max_tokens
+        256
+    """
 
     max_tokens: int = 256
+    """Most tokens of one completion (>= 1)."""
     temperature: float = 0.0
+    """0 takes the likeliest token each time; 1 samples from the model's own distribution."""
     top_p: float = 1.0
+    """Sample among the likeliest tokens that together have this probability, in (0, 1]."""
     stop: tuple[str, ...] = ()
+    """Strings that end a completion; they are cut off."""
     seed: int = 0
+    """Makes a call reproducible on one machine (>= 0)."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that have no meaning."""
+        for field, fits, expected in (
+            ("max_tokens", isinstance(self.max_tokens, int) and self.max_tokens >= 1, "an integer >= 1"),
+            ("temperature", 0 <= self.temperature < math.inf, "a finite number >= 0"),
+            ("top_p", 0 < self.top_p <= 1, "a number in (0, 1]"),
+            ("stop", not isinstance(self.stop, str), "a tuple of strings"),
+            ("seed", isinstance(self.seed, int) and self.seed >= 0, "an integer >= 0"),
+        ):
+            if not fits:
+                raise UsageError(f"sampling {field}: expected {expected}, got {getattr(self, field)!r}")
+        object.__setattr__(self, "stop", tuple(self.stop))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -263,14 +302,21 @@ class Generation:
     """One completion. Failures are data: ``finish_reason="error"`` and ``error`` says what happened."""
 
     text: str
+    """What was written, up to the first stop string."""
     token_ids: tuple[int, ...] = ()
+    """All tokens that were sampled, in order: an end-of-text token and those of a stop string included."""
     logprobs: tuple[float, ...] = ()
+    """Of each of them, under the model's own distribution (temperature 1, no cut), in nats."""
     finish_reason: FinishReason = "stop"
     prompt_tokens: int = 0
     prompt: str = ""
     """The exact prompt text that was sent to the model."""
     seconds: float = 0.0
+    """Wall-clock time of the batch that this completion was part of."""
     error: str = ""
+    """What went wrong, where ``finish_reason`` is ``"error"``."""
+    note: str = ""
+    """What the reader of a record should know, e.g. that old turns were left out of the prompt."""
 
 
 @runtime_checkable

@@ -150,12 +150,10 @@ def register_scenario(
     SCENARIOS[id] = ScenarioSpec(
         id=id, entry_point=entry_point, view=view, kind=kind, description=description, short=short
     )
-    for env_type, registry, factory in (
-        ("parallel", parallel_registry, "gtalign_env.env:parallel_env"),
-        ("aec", aec_registry, "gtalign_env.env:env"),
-    ):
-        registry.pop(id, None)  # registering twice (a reloaded module, a notebook cell) is no cause for a warning
-        register(env_type, id, factory, kwargs={"scenario": id})
+    parallel_registry.pop(id, None)  # registering twice (a reloaded module, a notebook cell) is no cause for a warning
+    aec_registry.pop(id, None)
+    register("parallel", id, "gtalign_env.env:parallel_env", kwargs={"scenario": id})
+    register("aec", id, "gtalign_env.env:env", kwargs={"scenario": id})
 
 
 def make_scenario(scenario: str | Scenario, **options: Any) -> Scenario:

@@ -22,6 +22,9 @@ KINDS: tuple[str, ...] = ("simple", "complex", "harmful")
 CLARITIES: tuple[str, ...] = ("vague", "muddled", "clear")
 """How clearly the question stands on the table; ``muddled`` is a vague answer to a clarifying question."""
 
+_EDGE = 2.0**-24
+"""The float32 numbers next to 1 lie this far apart; a total beyond what they can tell apart is read as the last one."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Sight:
@@ -49,7 +52,7 @@ class Sight:
     last_quality: float
     """Quality of the last reply (0 for the assistant, who cannot see it)."""
     own_total: float
-    """The user's payoffs so far, utils (0 for the assistant)."""
+    """The user's payoffs so far, utils (0 for the assistant); beyond ±8 the observation saturates."""
 
 
 def see(observation: Mapping[str, Any]) -> Sight:
@@ -68,8 +71,8 @@ def see(observation: Mapping[str, Any]) -> Sight:
     public = slots["public"]
     prices = [float(x) / (1.0 - float(x)) if x < 1.0 else math.inf for x in slots["pricing"]]
     is_assistant = bool(slots["role"][0] > 0.5)
-    squashed = float(slots["private"][1])
-    total = 0.0 if is_assistant or not 0.0 < squashed < 1.0 else math.atanh(2.0 * squashed - 1.0)
+    squashed = min(max(float(slots["private"][1]), _EDGE), 1.0 - _EDGE)
+    total = 0.0 if is_assistant else math.atanh(2.0 * squashed - 1.0)
     return Sight(
         is_assistant=is_assistant,
         progress=float(public[0]),

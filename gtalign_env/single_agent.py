@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any, SupportsFloat
+from typing import Any, NamedTuple, SupportsFloat
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Dict, Discrete, MultiBinary
 
 from gtalign_env.env import ROLES, GameEnv, parallel_env
-from gtalign_env.errors import ResetNeededError, UsageError
+from gtalign_env.errors import IllegalActionError, ResetNeededError, UsageError
 from gtalign_env.play import waiting_action
 from gtalign_env.protocols import Persona, Policy, Scenario
 from gtalign_env.registration import load
+from gtalign_env.spaces import SpeechAct
 from gtalign_env.types import ASSISTANT, USER
 
 __all__ = ["SingleAgentEnv", "assistant_env", "user_env"]
@@ -30,13 +31,22 @@ OtherChair = Callable[[np.random.Generator], tuple[Policy, dict[str, Any]]]
 """Draws who sits opposite: a policy, and the reset options that go with it."""
 
 
+class _Opening(NamedTuple):
+    """What happened between ``reset`` and the learner's first turn; it is told with the first step."""
+
+    totals: dict[str, float]
+    items: dict[str, float]
+    terminated: bool
+    truncated: bool
+
+
 class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
     """One player's view of a two-payoff game; the other player is part of the dynamics.
 
-    Observation and action are those of ``GameEnv`` for the learner's agent, cut to the learner's own moves. Reward is the learner's
-    own payoff; ``info["payoff"]`` itemises it. The other side's payoff is in ``info["other_reward"]`` only with ``share_payoffs=True``,
-    for objectives that need both (it depends on θ, so a policy must not see it). In games with turns, one step goes on
-    until the learner is to move again or the game is over, and rewards on the way are added up.
+    Observation and action are those of ``GameEnv`` for the learner's agent, cut to the learner's own moves. Reward is the
+    learner's own payoff; ``info["payoff"]`` itemises it. The other side's payoff is in ``info["other_reward"]`` only with
+    ``share_payoffs=True``, for objectives that need both (it depends on θ, so a policy must not see it). In games with turns,
+    one step goes on until the learner is to move again or the game is over, and rewards on the way are added up.
 
     Args:
         game: The two-player environment (this view becomes its only user).
@@ -65,12 +75,13 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
         self._policy: Policy | None = None
         self._seen: Any = None
         self._infos: Any = None
+        self._opening: _Opening | None = None
         self._width = len(game.scenario.moves(ROLES[agent]))
         parts = dict(game.observation_space(agent).spaces)
         parts["action_mask"] = MultiBinary(self._width)
         self.observation_space = Dict(parts)
         if game.scenario.view == "text":
-            self.action_space = Dict({**game.action_space(agent).spaces, "move": Discrete(self._width)})
+            self.action_space = SpeechAct(self._width, game.action_space(agent)["text"].max_length)
         else:
             self.action_space = Discrete(self._width)
 
@@ -91,23 +102,40 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
         merged.pop("policy_of", None)
         self._seen, self._infos = self.game.reset(seed=int(self.np_random.integers(2**31)), options=merged)
         self._policy.reset(int(self.np_random.integers(2**31)))
-        self._wait(dict.fromkeys((USER, ASSISTANT), 0.0), {})
+        totals, items = dict.fromkeys((USER, ASSISTANT), 0.0), dict[str, float]()
+        self._opening = _Opening(totals, items, *self._wait(totals, items))
         return self._observation(), self._info({}, {})
 
     def step(self, action: Any) -> tuple[dict[str, Any], SupportsFloat, bool, bool, dict[str, Any]]:
         """Play the learner's action against the other player's.
 
+        In games with turns the other player may have opened, and its move may even have ended the game (compliance with a
+        harmful request, a time limit of one): the first step then takes no action, and pays what the opening led to.
+
         Raises:
             ResetNeededError: Called before ``reset`` or after the end.
+            IllegalActionError: The action is outside the action space, or masked under ``strict=True``.
         """
-        if not self.game.agents:
-            raise ResetNeededError("step() was called before reset() or after the end of the episode: call reset() first")
-        totals = dict.fromkeys((USER, ASSISTANT), 0.0)
-        items: dict[str, float] = {}
-        terminated, truncated = self._advance(action, totals, items)
+        opening, over = self._opening, not self.game.agents
+        if over and opening is None:
+            raise ResetNeededError(
+                "step() was called before reset() or after the end of the episode: call reset() first"
+            )
+        if not over:
+            self._refuse_misfit(action)
+        self._opening = None
+        totals, items = dict.fromkeys((USER, ASSISTANT), 0.0), dict[str, float]()
+        terminated = truncated = False
+        if opening is not None:
+            totals, items, terminated, truncated = opening
+        if over:  # nothing is played, and what reset() returned belongs to the caller
+            self._seen, self._infos = copy.deepcopy((self._seen, self._infos))
+        else:
+            terminated, truncated = self._advance(action, totals, items)
+        illegal = bool(self._infos[self.agent].get("illegal_move", False)) and not over  # before the others move on
         if not (terminated or truncated):
             terminated, truncated = self._wait(totals, items)
-        info = self._info(items, totals)
+        info = {**self._info(items, totals), "illegal_move": illegal}
         return self._observation(), float(sum(items.values())), terminated, truncated, info
 
     def render(self) -> Any:
@@ -119,6 +147,17 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
         self.game.close()
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _refuse_misfit(self, action: Any) -> None:
+        """Raise if the game would refuse the action, before the other player is asked: its memory must stay as it is."""
+        self.game.check_action(self.agent, action)
+        if isinstance(action, str):
+            return
+        move = int(np.asarray(action["move"] if isinstance(action, Mapping) else action).reshape(()))
+        if move >= self._width:
+            raise IllegalActionError(
+                f"action of {self.agent}: expected an integer from 0 to {self._width - 1}, got {move}"
+            )
 
     def _advance(self, action: Any, totals: dict[str, float], items: dict[str, float]) -> tuple[bool, bool]:
         """Play one step of the game, adding both payoffs and the learner's items."""
@@ -147,7 +186,7 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
         return seen
 
     def _info(self, items: dict[str, float], totals: dict[str, float]) -> dict[str, Any]:
-        info = copy.copy(self._infos[self.agent])
+        info: dict[str, Any] = copy.copy(self._infos[self.agent])
         if items:
             info["payoff"] = dict(items)
             if self.share_payoffs:
@@ -160,7 +199,11 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
 
 
 def assistant_env(
-    scenario: str | Scenario = "gtalign/Assist-v0", *, users: Any = "default", share_payoffs: bool = False, **options: Any
+    scenario: str | Scenario = "gtalign/Assist-v0",
+    *,
+    users: Any = "default",
+    share_payoffs: bool = False,
+    **options: Any,
 ) -> SingleAgentEnv:
     """Make the assistant's view: personas from a population sit opposite.
 

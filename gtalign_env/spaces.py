@@ -7,22 +7,43 @@ checks the length only, vectorises, flattens and travels through shared memory l
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from multiprocessing import Array as SharedArray
 from typing import Any
 
 import numpy as np
 from gymnasium import Space
-from gymnasium.spaces import Box, flatdim, flatten, flatten_space, unflatten
-from gymnasium.vector.utils import batch_space, create_empty_array, create_shared_memory, read_from_shared_memory
-from gymnasium.vector.utils import write_to_shared_memory
+from gymnasium.spaces import Box, Dict, Discrete, Tuple, flatdim, flatten, flatten_space, unflatten
+from gymnasium.vector.utils import (
+    batch_space,
+    create_empty_array,
+    create_shared_memory,
+    read_from_shared_memory,
+    write_to_shared_memory,
+)
 from numpy.typing import NDArray
 
 from gtalign_env.errors import UsageError
 
-__all__ = ["ASSIST_LAYOUT", "FreeText", "Layout"]
+__all__ = ["ASSIST_LAYOUT", "FreeText", "Layout", "SpeechAct"]
 
-_SAMPLE_WORDS = ("yes", "no", "maybe", "please", "thanks", "the", "answer", "is", "which", "one", "do", "you", "mean?", "é", "好")
+_SAMPLE_WORDS = (
+    "yes",
+    "no",
+    "maybe",
+    "please",
+    "thanks",
+    "the",
+    "answer",
+    "is",
+    "which",
+    "one",
+    "do",
+    "you",
+    "mean?",
+    "é",
+    "好",
+)
 
 
 class FreeText(Space[str]):
@@ -79,6 +100,32 @@ class FreeText(Space[str]):
         return hash(("FreeText", self.max_length))
 
 
+class SpeechAct(Dict):
+    """A move together with words: ``Dict(move=Discrete(moves), text=FreeText(max_length))``.
+
+    ``sample`` also takes the mask that stands in observations, an int8 array over the moves, because that is what PettingZoo's
+    tests and random agents pass.
+
+    Args:
+        moves: Number of moves.
+        max_length: Longest text, in characters.
+
+    Example:
+        >>> space = SpeechAct(3, 16)
+        >>> int(space.sample(np.array([0, 1, 0], dtype=np.int8))["move"])
+        1
+    """
+
+    def __init__(self, moves: int, max_length: int) -> None:
+        super().__init__({"move": Discrete(moves), "text": FreeText(max_length)})
+
+    def sample(self, mask: Any = None, probability: Any = None) -> dict[str, Any]:
+        """Return a random move, among those that ``mask`` allows, and a few words."""
+        if isinstance(mask, np.ndarray):
+            mask = {"move": mask, "text": None}
+        return super().sample(mask=mask, probability=probability)
+
+
 @flatdim.register(FreeText)
 def _flatdim(space: FreeText) -> int:
     return space.max_length
@@ -89,27 +136,26 @@ def _flatten_space(space: FreeText) -> Box:
     return Box(low=-1, high=0x10FFFF, shape=(space.max_length,), dtype=np.int32)
 
 
+# Gymnasium types these functions over a generic space, to which no concrete one conforms.
 @flatten.register(FreeText)
-def _flatten(space: FreeText, x: str) -> NDArray[np.int32]:
+def _flatten(space: FreeText, x: str) -> NDArray[np.int32]:  # type: ignore[misc]
     codes = np.full(space.max_length, -1, dtype=np.int32)  # (max_length,)
     codes[: len(x)] = [ord(char) for char in x]
     return codes
 
 
 @unflatten.register(FreeText)
-def _unflatten(space: FreeText, x: NDArray[np.int32]) -> str:
-    return "".join(chr(code) for code in x if code >= 0)
+def _unflatten(_space: FreeText, x: NDArray[np.int32]) -> str:  # type: ignore[misc]
+    return "".join(chr(int(code)) for code in x if code >= 0)  # a Dict with a Box beside us flattens to floats
 
 
 @batch_space.register(FreeText)
 def _batch_space(space: FreeText, n: int = 1) -> Any:
-    from gymnasium.spaces import Tuple
-
     return Tuple([FreeText(space.max_length) for _ in range(n)])
 
 
 @create_empty_array.register(FreeText)
-def _create_empty_array(space: FreeText, n: int = 1, fn: Any = np.zeros) -> tuple[str, ...]:
+def _create_empty_array(_space: FreeText, n: int = 1, fn: Any = np.zeros) -> tuple[str, ...]:  # noqa: ARG001
     return ("",) * n
 
 
@@ -121,6 +167,8 @@ def _create_shared_memory(space: FreeText, n: int = 1, ctx: Any = None) -> Any:
 
 @write_to_shared_memory.register(FreeText)
 def _write_to_shared_memory(space: FreeText, index: int, value: str, shared_memory: Any) -> None:
+    if len(value) > space.max_length:
+        raise UsageError(f"text: expected at most {space.max_length} characters, got {len(value)}")
     width = space.max_length + 1
     memory = np.frombuffer(shared_memory.get_obj(), dtype=np.int32)
     memory[index * width] = len(value)
@@ -129,8 +177,52 @@ def _write_to_shared_memory(space: FreeText, index: int, value: str, shared_memo
 
 @read_from_shared_memory.register(FreeText)
 def _read_from_shared_memory(space: FreeText, shared_memory: Any, n: int = 1) -> tuple[str, ...]:
-    memory = np.frombuffer(shared_memory.get_obj(), dtype=np.int32).reshape(n, space.max_length + 1)
-    return tuple("".join(chr(code) for code in row[1 : 1 + row[0]]) for row in memory)
+    return _SharedTexts(np.frombuffer(shared_memory.get_obj(), dtype=np.int32).reshape(n, space.max_length + 1))
+
+
+class _SharedTexts(tuple[str, ...]):
+    """The texts that stand in shared memory *now*, as a tuple; a deep copy or a pickle is an ordinary tuple.
+
+    ``AsyncVectorEnv`` reads shared memory once, when it is made, and counts on what it got being a view, as NumPy's arrays are;
+    a plain tuple would show the empty texts of that moment for ever.
+    """
+
+    _memory: NDArray[np.int32]  # (n, 1 + max_length): length, code points
+
+    def __new__(cls, memory: NDArray[np.int32]) -> _SharedTexts:
+        made = super().__new__(cls, ("",) * len(memory))
+        made._memory = memory
+        return made
+
+    def _now(self) -> tuple[str, ...]:
+        return tuple("".join(map(chr, row[1 : 1 + row[0]].tolist())) for row in self._memory)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._now()[index]
+
+    def __contains__(self, text: object) -> bool:
+        return text in self._now()
+
+    def __eq__(self, other: object) -> bool:
+        return self._now() == (other._now() if isinstance(other, _SharedTexts) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._now())
+
+    def __repr__(self) -> str:
+        return repr(self._now())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> tuple[str, ...]:
+        return self._now()
+
+    def __reduce__(self) -> Any:
+        return tuple, (list(self),)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The stage game: the bimatrix of one exchange, cut out of a finite game's tables.
 
 Cheap talk does not matter to it, so moves that share an act share a row. What comes after the exchange is closed off by a
-stated continuation (``docs/game.md`` §5): the utterance that the exchange produces gets one more reply, and then the session ends.
+stated continuation (``docs/game.md`` §5): the utterance that it produces gets one more reply, and then the session ends.
 """
 
 from __future__ import annotations

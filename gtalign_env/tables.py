@@ -114,9 +114,7 @@ class PayoffTables:
     """(S, U, A, B, assistant items), utils; never depends on θ."""
 
 
-def payoff_tables(
-    tables: GameTables, model: PayoffModel, user_type: UserType, pricing: PricingPolicy
-) -> PayoffTables:
+def payoff_tables(tables: GameTables, model: PayoffModel, user_type: UserType, pricing: PricingPolicy) -> PayoffTables:
     """Evaluate a payoff model on every entry of a game's tables.
 
     Args:

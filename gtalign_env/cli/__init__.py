@@ -42,7 +42,14 @@ examples:
 'gtalign VERB --help' explains a verb. Exit codes: 0 ok, 1 failed check, 2 wrong usage or input, 130 interrupted.
 GTALIGN_DEBUG=1 shows the traceback of an error."""
 
-_WRONG_INPUT = (GtalignError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+_WRONG_INPUT = (
+    GtalignError,
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

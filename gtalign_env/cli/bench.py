@@ -44,7 +44,9 @@ def add_parser(subparsers: Any) -> None:
         ],
     )
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
-    parser.add_argument("--quick", action="store_true", help="few repeats: shows that everything runs; figures are rough")
+    parser.add_argument(
+        "--quick", action="store_true", help="few repeats: shows that everything runs; figures are rough"
+    )
     parser.add_argument("--out", metavar="FILE", help="also write the results to this file, as JSON")
     add_json(parser)
 
@@ -158,13 +160,23 @@ def _show(report: dict[str, Any]) -> None:
     console = make_console()
     for result in report["results"]:
         table = Table(title=f"{result['name']}: {result['about']}", title_justify="left", box=box.SIMPLE_HEAD)
-        for column, justify in (("what", "left"), ("median", "right"), ("unit", "left"), ("required", "left"), ("", "left")):
+        for column, justify in (
+            ("what", "left"),
+            ("median", "right"),
+            ("unit", "left"),
+            ("required", "left"),
+            ("", "left"),
+        ):
             table.add_column(column, justify=justify)  # type: ignore[arg-type]
         for row in result["rows"]:
-            table.add_row(*map(Text, (row["name"], _number(row["value"]), row["unit"], row.get("required", ""))), _verdict(row))
+            table.add_row(
+                *map(Text, (row["name"], _number(row["value"]), row["unit"], row.get("required", ""))), _verdict(row)
+            )
         console.print(table)
     place = report["machine"]
-    console.print(Text(f"{place['cores']} cores, {place['processor']}, Python {report['versions']['python']}"), style="dim")
+    console.print(
+        Text(f"{place['cores']} cores, {place['processor']}, Python {report['versions']['python']}"), style="dim"
+    )
 
 
 def _number(value: float | None) -> str:

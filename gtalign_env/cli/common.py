@@ -5,29 +5,43 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
+from gtalign_env.episode import Episode, EpisodeWriter, iter_episodes
 from gtalign_env.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gtalign_env.env import GameEnv
+    from gtalign_env.protocols import Policy
+
 __all__ = [
     "PIPE_WIDTH",
     "Progress",
+    "Sink",
+    "add_game",
     "add_json",
     "add_seed",
     "at_least",
+    "default_players",
+    "game_options",
+    "is_told",
     "make_console",
     "new_parser",
     "print_json",
     "read_options",
     "read_value",
     "scenario_id",
+    "seat_assistant",
+    "uninterrupted",
+    "welfare",
 ]
 
 PIPE_WIDTH = 110
@@ -57,12 +71,42 @@ def new_parser(
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """Add ``--seed``."""
-    parser.add_argument("--seed", type=at_least(0), default=0, metavar="S", help="everything random follows from it (0)")
+    parser.add_argument(
+        "--seed", type=at_least(0), default=0, metavar="S", help="everything random follows from it (0)"
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", action="store_true", help="print the results as JSON on standard output")
+
+
+def add_game(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which game is played, and where its record goes."""
+    game = parser.add_argument_group("the game")
+    game.add_argument("--pricing", metavar="P", help="what the user pays, e.g. per_token or per_token:rate_out=0.002")
+    game.add_argument("--payoff", metavar="M", help="the payoff model (grounded)")
+    game.add_argument("--tasks", metavar="SPEC", help="text view: where the questions come from (a name or a file)")
+    game.add_argument("--max-cycles", type=at_least(1), metavar="N", help="time limit of an episode, in steps")
+    game.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other option of the scenario (repeatable)",
+    )
+    record = parser.add_argument_group("the record")
+    record.add_argument("--out", metavar="FILE", help="write finished episodes to this .jsonl (or .jsonl.zst) file")
+    record.add_argument("--append", action="store_true", help="go on with a file that exists")
+
+
+def game_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what ``parallel_env`` needs besides the scenario, from the options of ``add_game``."""
+    options = read_options(args.option)
+    for name in ("pricing", "payoff", "tasks", "max_cycles"):
+        if getattr(args, name) is not None:
+            options[name] = getattr(args, name)
+    return options
 
 
 def at_least(minimum: int) -> Any:
@@ -137,6 +181,127 @@ def scenario_id(name: str) -> str:
     raise UnknownNameError("scenario", name, [*SCENARIOS, *(spec.short for spec in SCENARIOS.values())])
 
 
+def seat_assistant(
+    spec: str, env: GameEnv, *, max_tokens: int | None = None, temperature: float | None = None
+) -> Policy:
+    """Return the assistant that a string names, ready to play in ``env``.
+
+    In the text view the scripted ones get the reference answers of the tasks to speak with (``is_told``). What cannot work
+    is refused before any model is loaded.
+
+    Args:
+        spec: See ``gtalign_env.agents.assistants.make_assistant``.
+        env: The game.
+        max_tokens: Longest reply, for a model.
+        temperature: Sampling temperature, for a model.
+
+    Raises:
+        UsageError: The assistant does not exist, or does not fit the game or the options.
+
+    Example:
+        >>> import gtalign_env
+        >>> seat_assistant("fixed:DA_short", gtalign_env.parallel_env("assist")).name
+        'fixed:DA_short'
+    """
+    from gtalign_env.agents.assistants import Knowledge, make_assistant
+    from gtalign_env.protocols import Sampling
+    from gtalign_env.registration import BACKENDS
+
+    if spec.partition(":")[0] in BACKENDS:
+        if env.scenario.view != "text":
+            raise UsageError(f"--assistant {spec}: a model plays the text view only; take gtalign/AssistText-v0")
+        if temperature is not None and not 0.0 <= temperature < math.inf:
+            raise UsageError(f"--temperature: expected a number >= 0, got {temperature}")
+        given = {"max_tokens": max_tokens, "temperature": temperature}
+        sampling = Sampling(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return make_assistant(spec, sampling=sampling)
+    if max_tokens is not None or temperature is not None:
+        raise UsageError(f"--max-tokens and --temperature are for models; {spec!r} is none")
+    if is_told(spec, env):
+        return make_assistant(spec, knowledge=Knowledge(env.scenario.source))  # type: ignore[attr-defined]
+    return make_assistant(spec)
+
+
+def default_players(env: GameEnv) -> tuple[str, str]:
+    """Return who plays where nobody is named (users, assistant): in games of other kinds, anybody can move at random.
+
+    Example:
+        >>> import gtalign_env
+        >>> default_players(gtalign_env.parallel_env("assist")), default_players(gtalign_env.parallel_env("matrix"))
+        (('default', 'heuristic'), ('random', 'random'))
+    """
+    from gtalign_env.spaces import ASSIST_LAYOUT
+
+    return ("default", "heuristic") if env.layout == ASSIST_LAYOUT else ("random", "random")
+
+
+def is_told(spec: str, env: GameEnv) -> bool:
+    """Return whether an assistant speaks with the reference answers: a script has to get its words from somewhere.
+
+    Example:
+        >>> import gtalign_env
+        >>> is_told("heuristic", gtalign_env.parallel_env("assist"))
+        False
+    """
+    scripted = spec.partition(":")[0] in ("fixed", "heuristic", "oracle")
+    return scripted and env.scenario.view == "text" and hasattr(env.scenario, "source")
+
+
+def welfare(user: float, assistant: float) -> float | None:
+    """Return √(U·L) where both gain, else ``None``: the mutual welfare is not defined for losses.
+
+    Example:
+        >>> welfare(4.0, 1.0), welfare(-1.0, -4.0)
+        (2.0, None)
+    """
+    return math.sqrt(user * assistant) if user > 0.0 and assistant > 0.0 else None
+
+
+class Sink:
+    """Where finished episodes go: a file that gets whole lines only, or nowhere.
+
+    Args:
+        path: The file; ``None`` for nowhere.
+        append: Go on with an existing file.
+
+    Raises:
+        UsageError: The file cannot be written to (see ``EpisodeWriter``).
+        FileFormatError: With ``append``: the file holds something else.
+
+    Example:
+        >>> with Sink(None) as sink:
+        ...     sink.write(Episode(scenario="s", view="strategic", seed=0))
+        >>> sink.written
+        1
+    """
+
+    def __init__(self, path: str | Path | None, *, append: bool = False) -> None:
+        self.written = 0
+        self._path = None if path is None else Path(path)
+        self._existed = self._path is not None and self._path.exists()
+        if append and self._path is not None and self._existed and self._path.is_file() and self._path.stat().st_size:
+            next(iter_episodes(self._path))  # refuses a file of another kind, before anything is cut off or added
+        self._writer = None if self._path is None else EpisodeWriter(self._path, append=append)
+
+    def write(self, episode: Episode) -> None:
+        """Write a finished episode; an interruption waits until its line is complete."""
+        with uninterrupted():
+            if self._writer is not None:
+                self._writer.write(episode)
+            self.written += 1
+
+    def __enter__(self) -> Self:
+        """Return the sink."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the file, and leave none behind that would be empty."""
+        if self._writer is not None and self._path is not None:
+            self._writer.close()
+            if not self.written and not self._existed:
+                self._path.unlink(missing_ok=True)
+
+
 def make_console(*, stderr: bool = False) -> Console:
     """Return a rich console: as wide as the terminal, ``PIPE_WIDTH`` columns where there is none."""
     from rich.console import Console
@@ -184,7 +349,7 @@ class Progress:
         self._bar: Any = None
         self._task: Any = None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         """Show the bar, where there is a terminal for it."""
         if sys.stderr.isatty():
             from rich import progress as bars

@@ -50,7 +50,11 @@ def rows(section: str) -> list[dict[str, Any]]:
     """
     if section == "scenarios":
         return _scenarios() + _single_agent_views()
-    return [{"id": name, "description": registry.description(name)} for registry in (_registry(section),) for name in registry]
+    return [
+        {"id": name, "description": registry.description(name)}
+        for registry in (_registry(section),)
+        for name in registry
+    ]
 
 
 def _registry(section: str) -> Registry:
@@ -90,7 +94,9 @@ def _show(section: str, found: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=section, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        title=section, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
     extra = ("api", "kind", "views") if section == "scenarios" else ()
     for name in ("id", *extra, "description"):
         table.add_column(name, no_wrap=name in ("id", "api"), overflow="fold", style="cyan" if name == "id" else "")

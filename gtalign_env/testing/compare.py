@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["difference", "leaves", "mutable_parts", "scramble", "short"]
+__all__ = ["difference", "is_finite_float", "leaves", "mutable_parts", "scramble", "short"]
 
 
 def difference(first: Any, second: Any, path: str = "") -> str:
@@ -27,26 +27,22 @@ def difference(first: Any, second: Any, path: str = "") -> str:
         return f"{path or 'value'}: {short(first)} ({_kind(first)}) against {short(second)} ({_kind(second)})"
     if isinstance(first, np.ndarray):
         return _array_difference(first, second, path)
-    if isinstance(first, float):
-        same = first.hex() == second.hex()
-        return "" if same else f"{path or 'value'}: {first!r} against {second!r}"
-    if isinstance(first, Mapping):
-        if set(first) != set(second):
-            return f"{path or 'value'}: keys {_names(first)} against {_names(second)}"
-        return _first(difference(first[key], second[key], f"{path}[{key!r}]") for key in first)
-    if isinstance(first, (list, tuple)):
-        if len(first) != len(second):
-            return f"{path or 'value'}: {len(first)} entries against {len(second)}"
-        pairs = enumerate(zip(first, second, strict=True))
-        return _first(difference(a, b, f"{path}[{index}]") for index, (a, b) in pairs)
+    if isinstance(first, (Mapping, list, tuple)):
+        return _container_difference(first, second, path)
     inside = _fields(first)
     if inside is not None:
         return difference(inside, _fields(second), path)
-    return "" if bool(first == second) else f"{path or 'value'}: {short(first)} against {short(second)}"
+    same = first.hex() == second.hex() if isinstance(first, float) else bool(first == second)
+    return "" if same else f"{path or 'value'}: {short(first)} against {short(second)}"
 
 
-def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (path, leaf) for everything inside a value: entries of containers and arrays, fields of dataclasses, keys.
+def leaves(value: Any, path: str = "", *, keys: bool = True) -> Iterator[tuple[str, Any]]:
+    """Yield (path, leaf) for everything inside a value: entries of containers and arrays, fields of dataclasses.
+
+    Args:
+        value: Anything.
+        path: What to call the value itself.
+        keys: Whether the keys of dicts count as leaves.
 
     Example:
         >>> list(leaves({"a": [1, "x"]}))
@@ -54,11 +50,12 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield f"{path}[{key!r}]", key
-            yield from leaves(item, f"{path}[{key!r}]")
+            if keys:
+                yield f"{path}[{key!r}]", key
+            yield from leaves(item, f"{path}[{key!r}]", keys=keys)
     elif isinstance(value, (list, tuple, set, frozenset)):
         for index, item in enumerate(value):
-            yield from leaves(item, f"{path}[{index}]")
+            yield from leaves(item, f"{path}[{index}]", keys=keys)
     elif isinstance(value, np.ndarray):
         for index, item in enumerate(value.reshape(-1).tolist()):
             yield f"{path}[{index}]", item
@@ -67,7 +64,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         if inside is None:
             yield path, value
         else:
-            yield from leaves(inside, path)
+            yield from leaves(inside, path, keys=keys)
 
 
 def mutable_parts(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -149,19 +146,29 @@ def _array_difference(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any],
     return ""
 
 
+def _container_difference(first: Any, second: Any, path: str) -> str:
+    if isinstance(first, Mapping):
+        if set(first) != set(second):
+            return f"{path or 'value'}: keys {_names(first)} against {_names(second)}"
+        pairs = [(key, first[key], second[key]) for key in first]
+    else:
+        if len(first) != len(second):
+            return f"{path or 'value'}: {len(first)} entries against {len(second)}"
+        pairs = [(index, *pair) for index, pair in enumerate(zip(first, second, strict=True))]
+    found = (difference(a, b, f"{path}[{key!r}]") for key, a, b in pairs)
+    return next((text for text in found if text), "")
+
+
 def _fields(value: Any) -> dict[str, Any] | None:
     """Return the fields of a dataclass, or of an object that compares by identity; ``None`` for everything else."""
     if isinstance(value, (type, np.generic)) or callable(value):
         return None
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if type(value).__eq__ is object.__eq__ and hasattr(value, "__dict__"):
+    by_identity = getattr(type(value), "__eq__", None) is getattr(object, "__eq__", None)
+    if by_identity and hasattr(value, "__dict__"):
         return dict(vars(value))
     return None
-
-
-def _first(found: Iterator[str]) -> str:
-    return next((text for text in found if text), "")
 
 
 def _kind(value: Any) -> str:

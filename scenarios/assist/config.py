@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 from gtalign_env.errors import UsageError
 from gtalign_env.sight import CLARITIES, KINDS
 
 __all__ = ["CLARITIES", "KINDS", "AssistConfig"]
-
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,11 +68,22 @@ class AssistConfig:
             count = getattr(self, name)
             if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 64:
                 raise UsageError(f"assist option {name!r}: expected an integer from 1 to 64, got {count!r}")
-        shares = [f.name for f in dataclasses.fields(self) if f.name.startswith(("p_", "hit_", "quality_"))]
-        for name in shares:
-            share = getattr(self, name)
-            for number in share if isinstance(share, tuple) else (share,):
-                if not isinstance(number, (int, float)) or not math.isfinite(number) or not 0.0 <= number <= 1.0:
-                    raise UsageError(f"assist option {name!r}: expected a number in [0, 1], got {share!r}")
+        if not isinstance(self.can_leave, bool):
+            raise UsageError(f"assist option 'can_leave': expected True or False, got {self.can_leave!r}")
+        for name in (field.name for field in dataclasses.fields(self)):
+            value = getattr(self, name)
+            if name in ("quality_simple", "quality_complex"):
+                if not isinstance(value, (list, tuple)) or len(value) != 3 or not all(_is_number(x, 1.0) for x in value):
+                    raise UsageError(f"assist option {name!r}: expected three numbers in [0, 1], got {value!r}")
+                object.__setattr__(self, name, tuple(value))  # a list, as JSON has it, will do
+            elif name.startswith(("p_", "hit_", "quality_")) and not _is_number(value, 1.0):
+                raise UsageError(f"assist option {name!r}: expected a number in [0, 1], got {value!r}")
+            elif ("tokens" in name or "words" in name) and not _is_number(value, 1e6):
+                raise UsageError(f"assist option {name!r}: expected a number from 0 to 1,000,000, got {value!r}")
         if self.p_simple + self.p_harmful > 1.0:
             raise UsageError("assist options p_simple + p_harmful: expected a sum <= 1")
+
+
+def _is_number(value: object, most: float) -> bool:
+    """Whether it is a finite number from 0 to ``most``."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.0 <= value <= most

@@ -110,7 +110,7 @@ def _sizes(config: AssistConfig) -> tuple[int, int, int, int]:
 
 
 def _kind_shares(config: AssistConfig) -> tuple[float, float, float]:
-    return config.p_simple, 1.0 - config.p_simple - config.p_harmful, config.p_harmful
+    return config.p_simple, max(0.0, 1.0 - config.p_simple - config.p_harmful), config.p_harmful
 
 
 def _branches(config: AssistConfig, public: _Public, act: str, assistant: int) -> Iterator[_Branch]:

@@ -43,7 +43,9 @@ def assist(
     known = [field.name for field in dataclasses.fields(AssistConfig)]
     for name in rules:
         if name not in known:
-            raise UsageError(f"scenario 'assist' has no option {name!r}: expected users, pricing, payoff, {', '.join(known)}")
+            raise UsageError(
+                f"scenario 'assist' has no option {name!r}: expected users, pricing, payoff, {', '.join(known)}"
+            )
     config = AssistConfig(**rules)
     model = make_payoff_model(payoff)
     policy = make_pricing(pricing)

@@ -60,7 +60,10 @@ def repeated_matrix(
     shape = (len(user_moves), len(assistant_moves))
     payoffs = []
     for side, matrix in (("user", user), ("assistant", assistant)):
-        array = np.asarray(matrix, dtype=np.float64)
+        try:
+            array = np.asarray(matrix, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise UsageError(f"{side} payoffs: expected finite numbers of shape {shape}, got {matrix!r}") from None
         if array.shape != shape or not np.isfinite(array).all():
             raise UsageError(f"{side} payoffs: expected finite numbers of shape {shape}, got shape {array.shape}")
         payoffs.append(on_grid(array))
@@ -96,7 +99,7 @@ def repeated_matrix(
 def _compile(user_moves: tuple[str, ...], assistant_moves: tuple[str, ...], rounds: int) -> GameTables:
     shape = (rounds + 1, len(user_moves) + 1, len(assistant_moves) + 1, 1)
     following = np.minimum(np.arange(rounds + 1) + 1, rounds).astype(np.int32)
-    features = (np.arange(rounds + 1, dtype=np.float32) / rounds)[:, None]  # (S, 1): the share of rounds played
+    features = (np.arange(rounds + 1) / rounds).astype(np.float32)[:, None]  # (S, 1): the share of rounds played
     initial = np.zeros(rounds + 1)
     initial[0] = 1.0
     return GameTables(
@@ -127,4 +130,6 @@ def _payoff_tables(user: np.ndarray[Any, Any], assistant: np.ndarray[Any, Any], 
         full[:rounds, :, :, 0, 0] = wide
         return full
 
-    return PayoffTables(user_items=("cell",), assistant_items=("cell",), user=widened(user), assistant=widened(assistant))
+    return PayoffTables(
+        user_items=("cell",), assistant_items=("cell",), user=widened(user), assistant=widened(assistant)
+    )

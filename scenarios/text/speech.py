@@ -40,11 +40,13 @@ def count_tokens(text: str) -> int:
         >>> count_tokens("Hello, world!"), count_tokens("internationalisation"), count_tokens("你好")
         (4, 2, 2)
     """
-    return sum(1 for _ in _PIECE.finditer(text))
+    return len(_PIECE.findall(text))
 
 
 _CHAIN_BLOCK = re.compile(r"\s*<(think|thinking|payoff|analyze|analysis)>", re.IGNORECASE)
 _RESPONSE = re.compile(r"\s*<(response|answer|reply|final)>", re.IGNORECASE)
+_MOVE_LABEL = re.compile(r"\s*\{?\"?[VD]Q_(?:DA|CQ|AQ)\"?\}?[:.]?[ \t]*(?:\n|$)")
+_MATRIX_KEYS = frozenset(("LLM", "user", *(f"{user}_{reply}" for user in ("VQ", "DQ") for reply in ("DA", "CQ", "AQ"))))
 _FENCE_JSON = re.compile(r"```(?:json|JSON)?\s*\{")
 _ANSWER_KEYS = ("answer", "response", "reply")
 _QUESTION_KEYS = ("followup", "follow_up", "follow-up", "question", "clarifying_question")
@@ -52,15 +54,15 @@ _BROKEN_FIELD = re.compile(r'"([\w-]{1,20})"\s*:\s*"((?:[^"\\]|\\.)*)')
 
 
 def unwrap(text: str) -> str:
-    """Return what a reply says, without the tags and JSON envelope that models trained on chains leave around it.
+    r"""Return what a reply says, without the tags and JSON envelope that models trained on chains leave around it.
 
     A leading ``<response>`` block (after closed chain blocks, if any) is replaced by its inside, and a JSON object
-    with an answer or a follow-up field by the two texts. Any other text, JSON that was asked for included, comes back
-    as it is.
+    with an answer or a follow-up field by the two texts. The name of a chosen cell and a bare payoff matrix are not
+    said to anybody, and vanish. Any other text, JSON that was asked for included, comes back as it is.
 
     Example:
         >>> unwrap('<response>{"answer": "Four.", "followup": "Why?"}</response>')
-        'Four.\\n\\nWhy?'
+        'Four.\n\nWhy?'
     """
     start = 0
     while (block := _CHAIN_BLOCK.match(text, start)) is not None:
@@ -74,7 +76,8 @@ def unwrap(text: str) -> str:
         text = text[opened.end() :] if close < 0 else text[opened.end() : close]
     elif start:
         text = text[start:]
-    text = text.strip()
+    label = _MOVE_LABEL.match(text)
+    text = text[label.end() if label else 0 :].strip()
     if text.startswith("{") or _FENCE_JSON.match(text) is not None:
         return _from_json(text)
     if len(text) > 2 and text[0] in '"“' and text[-1] in '"”' and not any(mark in text[1:-1] for mark in '"“”'):
@@ -91,6 +94,8 @@ def _from_json(text: str) -> str:
         fields = {name: value.replace("\\n", "\n").replace('\\"', '"') for name, value in _BROKEN_FIELD.findall(body)}
     if not isinstance(fields, dict):
         return text
+    if fields and _MATRIX_KEYS.issuperset(fields):
+        return ""
     names = {str(name).lower(): value for name, value in fields.items()}
     wanted = [name for name in (*_ANSWER_KEYS, *_QUESTION_KEYS) if name in names]
     if not wanted or len(names) > 4:
@@ -106,9 +111,12 @@ _TAG = re.compile(r"<!--|</?[A-Za-z][^<>]{0,200}>")
 _BLOCK_QUOTE = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
 _QUOTATION = re.compile(
     r'"[^"\n]{1,400}"|“[^“”\n]{1,400}”|«[^«»\n]{1,400}»|„[^„“”\n]{1,400}[“”]|「[^「」\n]{1,400}」|『[^『』\n]{1,400}』'
+    r"|(?<![\w'])'(?=[^\s'])[^'\n]{2,120}'(?![\w'])|‘[^‘’\n]{1,400}’(?!\w)"
 )
 _BRACKET = re.compile(r"\[[^\[\]\n]{1,200}\]|\([^()\n]{1,200}\)")
-_SPEAKER = re.compile(r"^(?!Options?\b|Questions?\b)[A-Z][A-Za-z]{0,14}\.?(?: [A-Z0-9][a-z]{0,14})?:[ \t]+.*$", re.MULTILINE)
+_SPEAKER = re.compile(
+    r"^(?!Options?\b|Questions?\b)[A-Z][A-Za-z]{0,14}\.?(?: [A-Z0-9][a-z]{0,14})?:[ \t]+.*$", re.MULTILINE
+)
 _GREETING = re.compile(r"^(?:subject:.*|(?:dear|hi|hello|hey)\b[^\n?]{0,40}[,!]?[ \t]*)$", re.MULTILINE | re.IGNORECASE)
 _SIGN_OFF = re.compile(
     r"^(?:(?:best|kind|kindest|warm|with best|with kind|many|all the)[ ])?"
@@ -140,7 +148,7 @@ def mask(speech: str) -> str:
         text = _mask_markup(text)
     if ">" in text:
         text = _BLOCK_QUOTE.sub(_blank, text)
-    if any(mark in text for mark in '"“«„「『'):
+    if any(mark in text for mark in "\"'“‘«„「『"):
         text = _QUOTATION.sub(_blank_quotation, text)
     if "\n" in text:
         text = _mask_letter(text)
@@ -194,16 +202,14 @@ def _mask_markup(text: str) -> str:
 
 def _mask_letter(text: str) -> str:
     """Blank a drafted letter or message: from its greeting or subject line to the name below its sign-off."""
-    sign_off = None
-    for sign_off in _SIGN_OFF.finditer(text):
-        pass
-    greeting = None if sign_off is None else _GREETING.search(text, 0, sign_off.start())
-    if sign_off is None or greeting is None or (greeting.start() == 0 and greeting[0][0] in "hH"):
+    sign_offs = list(_SIGN_OFF.finditer(text))
+    greeting = _GREETING.search(text, 0, sign_offs[-1].start()) if sign_offs else None
+    if greeting is None or (greeting.start() == 0 and greeting[0][0] in "hH"):
         return text  # a reply that itself begins with "Hi" is speech
-    name_start = min(len(text), sign_off.end() + 1)
-    name_end = text.find("\n", name_start)
-    name_end = len(text) if name_end < 0 else name_end
-    end = name_end if len(text[name_start:name_end].split()) <= 4 and "?" not in text[name_start:name_end] else name_start
+    start = min(len(text), sign_offs[-1].end() + 1)
+    line_end = text.find("\n", start)
+    name = text[start:] if line_end < 0 else text[start:line_end]
+    end = start + len(name) if len(name.split()) <= 4 and "?" not in name else start
     return text[: greeting.start()] + CONTENT * (end - greeting.start()) + text[end:]
 
 
@@ -225,10 +231,14 @@ class Sentence(NamedTuple):
 
 
 _LINE = re.compile(r"[^\n]+|\n(?=[ \t]*\n)")
-_MARKER = re.compile(r"[ \t]*(?:[-*•–+·]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])[ \t]+")
+_NUMBERED = r"[ \t]*(?:\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])[ \t]+"
+_MARKER = re.compile(rf"[ \t]*[-*•–+·][ \t]+|{_NUMBERED}")
+_NUMBERED_LINE = re.compile(rf"^{_NUMBERED}", re.MULTILINE)
+_BULLET = re.compile(r"[ \t]*[-*•–+·][ \t]+")
 _END = re.compile(r"[.!?…？؟。！]+[)\]\"'”»*_]*")  # a whole run at once, judged in code: a condition here costs n²
 _DECIDED = frozenset("?？؟。！")  # these end a sentence even without a space behind them
-_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:e\.g|i\.e|etc|mr|mrs|ms|dr|st|vs|approx|ca|u\.s|[A-Z])\.$", re.IGNORECASE)
+_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:(?i:e\.g|i\.e|etc|mr|mrs|ms|dr|st|vs|approx|ca|u\.s)|[A-Z])\.$")
+_DRESSED = re.compile("[’‘*_#~`\u00a0]")
 _DRESS = str.maketrans({"’": "'", "‘": "'", "*": None, "_": None, "#": None, "~": None, "`": None, "\u00a0": " "})
 
 
@@ -241,15 +251,18 @@ def sentences(masked: str) -> list[Sentence]:
     """
     found: list[Sentence] = []
     paragraph = 0
+    marker_of = _MARKER if len(_NUMBERED_LINE.findall(masked)) > 1 else _BULLET  # one number alone is no list
     for line in _LINE.finditer(masked):
         if not line[0].strip():
             paragraph += 1
             continue
-        marker = _MARKER.match(masked, line.start(), line.end())
+        marker = marker_of.match(masked, line.start(), line.end())
         heading = line[0].lstrip().startswith("#")
         first = len(found)
         for start, end in _cuts(masked, marker.end() if marker else line.start(), line.end()):
-            text = masked[start:end].lower().translate(_DRESS).strip()
+            text = masked[start:end].strip().lower()
+            if _DRESSED.search(text) is not None:
+                text = text.translate(_DRESS).strip()
             if CONTENT in text or any(map(str.isalnum, text)):
                 found.append(Sentence(start, end, text, marker is not None, heading, paragraph, False))
         if len(found) > first:

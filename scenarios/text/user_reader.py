@@ -12,13 +12,19 @@ from gtalign_env.types import UserMove
 __all__ = ["read_user"]
 
 _STOP_WORDS: Final = frozenset(
-    "a about actually again all also am an and any are as at be because been but by can could did do does don't for from get "
-    "give had has have he her him his how i i'd i'll i'm i've if in into is it it's its just know like make me mean meant more "
-    "my need no not of ok okay on one only or our out please question really she should so some tell than thank thanks that "
-    "that's the their them then there these they thing this those to too up us use very want was we well were what when where "
+    "a about actually again all also am an and any are as at be because been but by can could did do does don't for "
+    "from get "
+    "give had has have he her him his how i i'd i'll i'm i've if in into is it it's its just know like make me mean "
+    "meant more "
+    "my need no not of ok okay on one only or our out please question really she should so some tell than thank "
+    "thanks that "
+    "that's the their them then there these they thing this those to too up us use very want was we well were what "
+    "when where "
     "which who why will with would yes you your yours".split()
 )
-_NUMBERS: Final = {name: str(n) for n, name in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())}
+_NUMBERS: Final = {
+    name: str(n) for n, name in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
+}
 _WORDS = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+(?:'[^\W\d_]+)?")
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -27,36 +33,40 @@ _REACTIONS: Final = (
     (
         "off_target",
         re.compile(
-            r"\bnot what i (?:asked|meant|wanted|was (?:asking|looking)|needed|am (?:asking|looking))|\bthanks for nothing\b|\boff[- ](?:topic|target)\b|"
-            r"\b(?:you|you've) (?:misunderstood|missed the point|got (?:it|that) wrong|didn't (?:answer|understand))|\bmiss(?:es|ed|ing)? the point\b|"
-            r"\b(?:that's|that is|this is|that was|it's|you're) (?:completely |totally |just |plain )?(?:wrong|irrelevant|incorrect|nonsense)|"
-            r"\bdoes(?:n't| not) (?:answer|help)|\bno,? i meant?\b|\bwrong (?:one|thing|question|answer|topic)\b|\bnot (?:helpful|useful|relevant|right)\b|"
-            r"\bi (?:didn't|did not) (?:ask|mean)\b|\bno es lo que|\bce n'est pas ce que|\bdas (?:war|ist) nicht (?:meine|was)|不是我(?:问|想)|答非所问"
+            r"\bnot what i (?:asked|meant|wanted|was (?:asking|looking)|needed|am (?:asking|looking))|"
+            r"\bthanks for nothing\b|\boff[- ](?:topic|target)\b|\b(?:you|you've) (?:misunderstood|missed the point|"
+            r"got (?:it|that) wrong|didn't (?:answer|understand))|\bmiss(?:es|ed|ing)? the point\b|\b(?:that's|that is|"
+            r"this is|that was|it's|you're) (?:completely |totally |just |plain )?(?:wrong|irrelevant|incorrect|"
+            r"nonsense)|\bdoes(?:n't| not) (?:answer|help)|\bno,? i meant?\b|\bwrong (?:one|thing|question|answer|"
+            r"topic)\b|\bnot (?:helpful|useful|relevant|right)\b|\bi (?:didn't|did not) (?:ask|mean)\b|\bno es lo que|"
+            r"\bce n'est pas ce que|\bdas (?:war|ist) nicht (?:meine|was)|不是我(?:问|想)|答非所问"
         ),
     ),
     (
         "too_long",
         re.compile(
-            r"\btoo (?:long|wordy|verbose|much (?:text|detail|information|info|to read))\b|\btl;? ?dr\b|\b(?:way )?too many words\b|\bwall of text\b|"
-            r"\b(?:be |keep it |make it |something |a |much )(?:more )?(?:shorter|short|brief|briefer|concise)\b(?! (?:trip|walk|story|film|book|answer is))|"
-            r"\bget to the point\b|\bless (?:detail|text|words)\b|\bfewer words\b|\bshorter,? please\b|\bin (?:one|a) (?:sentence|word|nutshell)\b|"
-            r"\bdemasiado largo\b|\btrop long\b|\bzu lang\b|太长"
+            r"\btoo (?:long|wordy|verbose|much (?:text|detail|information|info|to read))\b|\btl;? ?dr\b|"
+            r"\b(?:way )?too many words\b|\bwall of text\b|\b(?:be |keep it |make it |something |a |"
+            r"much )(?:more )?(?:shorter|short|brief|briefer|concise)\b(?! (?:trip|walk|story|film|book|answer is))|"
+            r"\bget to the point\b|\bless (?:detail|text|words)\b|\bfewer words\b|\bshorter,? please\b|\bin (?:one|"
+            r"a) (?:sentence|word|nutshell)\b|\bdemasiado largo\b|\btrop long\b|\bzu lang\b|太长"
         ),
     ),
     (
         "too_short",
         re.compile(
-            r"\btoo (?:short|brief|terse|vague|little (?:detail|information))\b|\b(?:more|further|in|greater) (?:\w+ )?(?:detail|details|depth|explanation)\b|"
-            r"\belaborate\b|\bexpand on\b|\btell me more\b|\bgo (?:deeper|into more)\b|\bnot (?:enough|detailed)\b|\bexplain (?:more|further|why|that|it)\b|"
-            r"\blonger (?:answer|reply|version|please)\b|\bis that all\?|\bthat's it\?|\bmás detalles?\b|\bplus de détails\b|\bmehr details\b|\bzu kurz\b|"
-            r"太短|详细(?:一点|些)"
+            r"\btoo (?:short|brief|terse|vague|little (?:detail|information))\b|\b(?:more|further|in|"
+            r"greater) (?:\w+ )?(?:detail|details|depth|explanation)\b|\belaborate\b|\bexpand on\b|\btell me more\b|"
+            r"\bgo (?:deeper|into more)\b|\bnot (?:enough|detailed)\b|\bexplain (?:more|further|why|that|it)\b|"
+            r"\blonger (?:answer|reply|version|please)\b|\bis that all\?|\bthat's it\?|\bmás detalles?\b|"
+            r"\bplus de détails\b|\bmehr details\b|\bzu kurz\b|太短|详细(?:一点|些)"
         ),
     ),
     (
         "thanks",
         re.compile(
-            r"\b(?:thanks|thank you|thx|ty|cheers|much appreciated|perfect|awesome|brilliant|excellent|wonderful|that helps|helpful|"
-            r"great(?:,|!|\.|$| (?:answer|job|thanks|help))|gracias|merci|danke)\b|谢谢|太好了"
+            r"\b(?:thanks|thank you|thx|ty|cheers|much appreciated|perfect|awesome|brilliant|excellent|wonderful|"
+            r"that helps|helpful|great(?:,|!|\.|$| (?:answer|job|thanks|help))|gracias|merci|danke)\b|谢谢|太好了"
         ),
     ),
 )
@@ -64,15 +74,18 @@ _REACTIONS: Final = (
 _NEGATED = re.compile(r"\b(?:not|isn't|wasn't|never|nothing|n't)(?: \w+)? $")
 
 _FAREWELL = (
-    r"bye|goodbye|good bye|bye bye|see you(?: later| around)?|so long|farewell|ciao|adios|adiós|au revoir|tschüss|再见|stop|stop it|stop here|quit|/quit|"
-    r"exit|/exit|/leave|leave|end|never ?mind|nevermind|forget (?:it|about it|that)|i(?:'m| am) (?:done|leaving|out|off|finished|gone|giving up)|i give up|"
-    r"(?:i have|i've|i) (?:got to|gotta|have to|must|need to) (?:go|leave|run)|gotta go|got to go|that(?:'s| is| was| will be|'ll be) (?:all|it|everything)|"
-    r"no(?: more| further| other)? (?:more )?questions|nothing else|we(?:'re| are) done|let's stop(?: here)?|i quit|i(?:'ll| will) (?:go|leave|stop)"
-    r"(?: now| elsewhere| here)?|this is (?:useless|pointless|a waste of time)"
+    r"bye|goodbye|good bye|bye bye|see you(?: later| around)?|so long|farewell|ciao|adios|adiós|au revoir|tschüss|再见|"
+    r"stop|stop it|stop here|quit|/quit|exit|/exit|/leave|leave|end|never ?mind|nevermind|forget (?:it|about it|that)|"
+    r"i(?:'m| am) (?:done|leaving|out|off|finished|gone|giving up)|i give up|(?:i have|i've|i) (?:got to|gotta|have to|"
+    r"must|need to) (?:go|leave|run)|gotta go|got to go|that(?:'s| is| was| will be|'ll be) (?:all|it|everything)|"
+    r"no(?: more| further| other)? (?:more )?questions|nothing else|we(?:'re| are) done|let's stop(?: here)?|i quit|"
+    r"i(?:'ll| will) (?:go|leave|stop)(?: now| elsewhere| here)?|this is (?:useless|pointless|a waste of time)"
 )
 _LEAVES = re.compile(
-    rf"(?:(?:ok|okay|well|thanks|thank you|no|and|then|alright|all right|great|so|sorry|yes|right|please|then) )*(?:{_FAREWELL})"
-    r"(?: (?:now|then|here|for (?:now|today|me)|thanks|thank you|please|i (?:needed|need|wanted|have)|everyone|all|with (?:this|you|it)|from me|too))*"
+    rf"(?:(?:ok|okay|well|thanks|thank you|no|and|then|alright|all right|great|so|sorry|yes|right|please|"
+    rf"then) )*(?:{_FAREWELL})"
+    r"(?: (?:now|then|here|for (?:now|today|me)|thanks|thank you|please|i (?:needed|need|wanted|have)|everyone|all|"
+    r"with (?:this|you|it)|from me|too))*"
 )
 _CLAUSES = re.compile(r"[.,!?;:\n—–]+")
 
@@ -112,10 +125,11 @@ def read_user(text: str, *, vague: str, detailed: str, facts: tuple[tuple[str, s
 def _reaction(said: str, task: str) -> str:
     """Return the first reaction whose phrase is said, is not negated, and is no phrase of the task."""
     for reaction, pattern in _REACTIONS:
+        if reaction == "thanks" and _THANKS_NOT.search(said) is not None:
+            continue
         for found in pattern.finditer(said):
             negated = _NEGATED.search(said, max(0, found.start() - 24), found.start()) is not None
-            refused = reaction == "thanks" and _THANKS_NOT.search(said) is not None
-            if not negated and not refused and found[0] not in task:
+            if not negated and found[0] not in task:
                 return reaction
     return "none"
 

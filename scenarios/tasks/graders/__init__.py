@@ -5,6 +5,13 @@ or, for ``"auto"``, by its kind; a failure is a :class:`~gtalign_env.protocols.G
 """
 
 from gtalign_env.scenarios.tasks.graders.refusal import is_refusal, stance
-from gtalign_env.scenarios.tasks.graders.registry import GRADERS, KIND_GRADERS, grade, grader, grader_for, register_grader
+from gtalign_env.scenarios.tasks.graders.registry import (
+    GRADERS,
+    KIND_GRADERS,
+    grade,
+    grader,
+    grader_for,
+    register_grader,
+)
 
 __all__ = ["GRADERS", "KIND_GRADERS", "grade", "grader", "grader_for", "is_refusal", "register_grader", "stance"]

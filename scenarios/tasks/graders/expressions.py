@@ -21,9 +21,15 @@ _DROPPED = re.compile(
     r"\\(?:left|right|displaystyle|,|;|!|:| |quad|qquad)(?![a-z])|\\(?:text|mbox|mathrm|textbf)\s*\{[^{}]*\}|\\\$|[$€£°]|\\circ\b"
 )
 _FONTS = re.compile(r"\\(?:mathbf|boldsymbol|bf|boxed)\s*\{([^{}]*)\}")
-_SIGNS = str.maketrans({"−": "-", "–": "-", "×": "*", "·": "*", "÷": "/", "π": "\x01", "√": "\x02"})  # noqa: RUF001
+_BARE = re.compile(r"(?<![\\a-zA-Z])(pi|sqrt)(?![a-z])")
+_SIGNS = str.maketrans({"−": "-", "–": "-", "×": "*", "·": "*", "÷": "/", "π": "\x01", "√": "\x02"})
 _THOUSANDS = re.compile(r"(?<![\d.])\d{1,3}(?:(?:,\\!|,|\{,\}|\\!)\d{3})+(?![\d])")
 _MIXED = re.compile(r"(?<![\d.])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])")
+_DIGITS = r"(?:\d+(?:\.\d+)?|\.\d+)"
+_PLAIN = re.compile(
+    rf"\s*[-+]?\s*(?:{_DIGITS}(?:\s*/\s*\d+)?|\\frac\s*(?:\{{\s*-?\d+\s*\}}|\d)\s*(?:\{{\s*\d+\s*\}}|\d+)"
+    rf"|\(\d+\+\d+/\d+\)|{_DIGITS}\s*(?:\*|\\times|\\cdot)\s*10\s*\^\s*\{{?\s*-?\d+\s*\}}?)\s*"
+)
 _TIMES = ("\\times", "\\cdot", "*")
 
 
@@ -32,17 +38,15 @@ class Value(NamedTuple):
 
     Example:
         >>> evaluate("12.50%")
-        Value(number=Fraction(25, 2), decimals=2, percent=True)
+        Value(number=Fraction(25, 2), decimals=2, percent=True, plain=True)
     """
 
     number: Fraction | float
     decimals: int | None
-    """Digits written behind the point of a plain decimal number; ``None`` for fractions and formulas."""
+    """Digits written behind the point of a decimal number; ``None`` for fractions and formulas."""
     percent: bool = False
-
-    def readings(self) -> tuple[Fraction | float, ...]:
-        """Return the numbers this may stand for: 75 % is 75 and also 0.75."""
-        return (self.number, self.number / 100) if self.percent else (self.number,)
+    plain: bool = False
+    """Whether it is a result, not a sum to be done: a number, a fraction, a mixed number, a power of ten."""
 
 
 class _NoValue(Exception):  # noqa: N818 - internal control flow, never seen outside this file
@@ -75,11 +79,12 @@ def evaluate(text: str) -> Value | None:
         return None
     if isinstance(number, float) and not math.isfinite(number):
         return None
-    return Value(number, len(decimal[1] or "") if decimal else None, percent)
+    return Value(number, len(decimal[1] or "") if decimal else None, percent, _PLAIN.fullmatch(body) is not None)
 
 
 def _prepare(text: str) -> str:
     text = _FONTS.sub(r"\1", text.translate(_SIGNS)).replace("\x01", "\\pi ").replace("\x02", "\\sqrt ")
+    text = _BARE.sub(r"\\\1 ", text)
     text = _THOUSANDS.sub(lambda m: re.sub(r"[^\d]", "", m[0]), text)
     text = _MIXED.sub(r"(\1+\2/\3)", _DROPPED.sub("", text).replace("**", "^"))
     text = text.replace("dfrac", "frac").replace("tfrac", "frac").replace("^{}", "").removesuffix("^")
@@ -175,13 +180,13 @@ class _Reader:
             self.expect("]")
         radicand = self.argument()
         if radicand < 0 and degree == 3:
-            return -((-radicand) ** (1 / 3))
+            return -float(float(-radicand) ** (1 / 3))
         if radicand < 0 or degree <= 0:
             raise _NoValue
-        return _exact_root(radicand) if degree == 2 else float(radicand) ** (1 / float(degree))
+        return _exact_root(radicand) if degree == 2 else float(float(radicand) ** (1 / float(degree)))
 
     def argument(self) -> Fraction | float:
-        """Read a LaTeX argument: a group, or one digit or command (``\\frac94`` is 9/4)."""
+        r"""Read a LaTeX argument: a group, or one digit or command (``\frac94`` is 9/4)."""
         token = self.peek()
         if token[:1].isdigit() and len(token) > 1 and "." not in token:
             self.tokens[self.at : self.at + 1] = [token[0], token[1:]]
@@ -189,13 +194,13 @@ class _Reader:
 
 
 def _raise(base: Fraction | float, exponent: Fraction | float) -> Fraction | float:
-    if abs(exponent) > _MAX_EXPONENT or abs(base) > 10**12:
+    if abs(float(exponent)) > _MAX_EXPONENT or abs(float(base)) > 10**12:
         raise _NoValue
     if exponent == int(exponent):
-        return base ** int(exponent)
+        return base ** int(exponent) if isinstance(base, Fraction) else float(base ** int(exponent))
     if base < 0:
         raise _NoValue
-    return float(base) ** float(exponent)
+    return float(float(base) ** float(exponent))
 
 
 def _exact_root(radicand: Fraction | float) -> Fraction | float:

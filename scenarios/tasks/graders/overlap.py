@@ -22,7 +22,7 @@ def chrf(text: str, reference: str) -> float:
         >>> chrf("the cat", "the cat"), chrf("xyz", "the cat")
         (1.0, 0.0)
     """
-    grams, wanted = _grams("".join(text.split())), _reference_grams("".join(reference.split()))
+    grams, wanted = _text_grams("".join(text.split())), _reference_grams("".join(reference.split()))
     precision = recall = 0.0
     orders = 0
     for given, known in zip(grams, wanted, strict=True):
@@ -40,6 +40,11 @@ def chrf(text: str, reference: str) -> float:
 
 def _grams(text: str) -> tuple[Counter[str], ...]:
     return tuple(Counter([text[i : i + n] for i in range(len(text) - n + 1)]) for n in range(1, ORDER + 1))
+
+
+@lru_cache(maxsize=8)  # one reply is compared with several texts in a row
+def _text_grams(text: str) -> tuple[Counter[str], ...]:
+    return _grams(text)
 
 
 @lru_cache(maxsize=256)

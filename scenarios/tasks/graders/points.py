@@ -13,7 +13,7 @@ from gtalign_env.scenarios.tasks.graders.text import Term, assertions, negated, 
 
 __all__ = ["coverage", "key_points"]
 
-_NEGATIVE = frozenset(("not", "never", "no", "dont", "without", "avoid", "cannot", "cant"))
+_NEGATIVE = frozenset("not never no don't without avoid cannot can't".replace("'", "").split())
 
 
 def key_points(task: Task) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ def _options(point: str) -> tuple[tuple[str, ...], ...]:
 
 def _meets(option: tuple[str, ...], said: list[_Sentence]) -> bool:
     for sentence in said:
-        if all(word in sentence.places for word in option):
-            if _NEGATIVE.intersection(option) or all(sentence.asserts(word) for word in option):
-                return True
+        present = all(word in sentence.places for word in option)
+        if present and (_NEGATIVE.intersection(option) or all(sentence.asserts(word) for word in option)):
+            return True
     return False

@@ -121,7 +121,11 @@ def _same_word(reference: str, word: str) -> bool:
 
 
 def _alternatives(
-    task: Task, reference: tuple[str, ...], references: list[tuple[str, ...]], words: Words, said: list[tuple[str, Words]]
+    task: Task,
+    reference: tuple[str, ...],
+    references: list[tuple[str, ...]],
+    words: Words,
+    said: list[tuple[str, Words]],
 ) -> int:
     """Return how many answers of the same sort the reply offers beside the right one."""
     others = {_reference(value) for key, value in task.extra if key == "other"}
@@ -132,19 +136,29 @@ def _alternatives(
 
 def _listed(task: Task, reference: tuple[str, ...], right: set[str], words: Words) -> int:
     """Return how many alternatives stand beside the answer in its own sentence."""
+    span = _find(reference, words)
+    if span is None:
+        return 0
+    before, after = words[: span[0]], words[span[1] :]
+    segments = [*_segments(before, open_end=words[span[0]]), *_segments(after[::-1], open_end=words[span[1] - 1])]
+    named = content(task.detailed)
+    count = sum(_rivals(segment, reference, right) and not named.issuperset(segment) for segment in segments)
+    if any(term.text in ("or", "either") for term in (*before, *after)):
+        return count
+    return count if count >= 3 else 0
+
+
+def _segments(words: Words, *, open_end: Term) -> list[list[str]]:
+    """Split words at commas and joints; what is attached to the answer at the open end is no segment of its own."""
     segments: list[list[str]] = [[]]
-    clause = words[0].clause
+    clause = words[0].clause if words else open_end.clause
     for term in words:
         if term.clause != clause or term.text in _JOINTS:
             segments.append([])
             clause = term.clause
         if term.text not in _JOINTS:
             segments[-1].append(term.text)
-    named = content(task.detailed)
-    count = sum(_rivals(segment, reference, right) and not named.issuperset(segment) for segment in segments)
-    if any(term.text in ("or", "either") for term in words):
-        return count
-    return count if count >= 3 else 0
+    return segments[:-1] if clause == open_end.clause else segments
 
 
 def _bare_items(reference: tuple[str, ...], right: set[str], said: list[tuple[str, Words]]) -> int:

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _TRANSLATE = str.maketrans(
-    {"‘": "'", "’": "'", "“": '"', "”": '"', "−": "-", "–": "-", "—": " - ", "\u00a0": " ", "\u202f": " "}  # noqa: RUF001
+    {"‘": "'", "’": "'", "“": '"', "”": '"', "−": "-", "–": "-", "—": " - ", "\u00a0": " ", "\u202f": " "}
 )
 _ABBREVIATIONS = ("dr.", "e.g.", "i.e.", "jr.", "mr.", "mrs.", "ms.", "mt.", "prof.", "sr.", "st.", "u.s.", "vs.")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*_]*\s+|\n+")
@@ -41,7 +41,9 @@ _MONTH_FIRST = re.compile(rf"\b{_MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?(?:,?\s+(\d
 _DAY_FIRST = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?:\s+of)?\s+{_MONTH}(?:,?\s+(\d{{3,4}}))?\b")
 _ISO_DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _ORDINAL = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b")
-_UNITS_WORDS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+_UNITS_WORDS = (
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+)
 _SMALL = {word: i + 1 for i, word in enumerate(f"{_UNITS_WORDS} eighteen nineteen".split())} | {"zero": 0}
 _TENS = {word: 10 * (i + 2) for i, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())}
 _UNIT_NAMES = {
@@ -66,7 +68,10 @@ _UNIT_NAMES = {
 }
 UNITS: dict[str, str] = {alias: name for name, aliases in _UNIT_NAMES.items() for alias in aliases.split()}
 """Spelling of a unit to its name. Letters such as ``m`` count as units only behind a number."""
-_NEGATIONS = frozenset("not never no neither nor cannot isnt wasnt arent werent dont doesnt didnt cant wont".split())
+_NOT_BEING = tuple("isn't wasn't aren't weren't".replace("'", "").split())  # terms carry no apostrophes
+_NEGATIONS = frozenset(
+    (*_NOT_BEING, *"not never no neither nor cannot don't doesn't didn't can't won't".replace("'", "").split())
+)
 _EXCLUSIONS = (("rather", "than"), ("instead", "of"), ("other", "than"), ("except", "for"), ("apart", "from"))
 _DENIALS = frozenset(("wrong", "incorrect", "false", "mistaken"))
 _COPULAS = frozenset(("is", "are", "was", "were", "would", "be"))
@@ -304,6 +309,7 @@ def negated(words: tuple[Term, ...], start: int, end: int) -> bool:
     """
     clause = words[start].clause
     before = [term.text for term in words[max(0, start - 4) : start] if term.clause == clause]
+    before = before[len(before) - before[::-1].index("but") :] if "but" in before else before  # not X but Y
     pairs = set(zip(before, [*before[1:], words[start].text], strict=False))
     if pairs.intersection(_EXCLUSIONS):
         return True
@@ -314,7 +320,7 @@ def negated(words: tuple[Term, ...], start: int, end: int) -> bool:
     if not after:
         return False
     denied = after[0] in _COPULAS and (bool(_DENIALS.intersection(after)) or after[1:2] == ["not"])
-    return denied or after[0] in ("isnt", "wasnt", "arent", "werent")
+    return denied or after[0] in _NOT_BEING
 
 
 _HEDGES = re.compile(

@@ -1,0 +1,64 @@
+"""Engines that continue conversations: transformers in process, and deterministic fakes.
+
+``make_backend("transformers:PATH")`` or ``make_backend("fake:rules")`` builds one from a string. Backends are found by the
+names in ``gtalign_env.registration.BACKENDS``; a new one is a class with ``generate`` and ``count_tokens``
+(``gtalign_env.protocols.Backend``) and one line of registration.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gtalign_env.agents.backends.fake import EchoBackend, RulesBackend, ScriptedBackend, fake_backend
+from gtalign_env.errors import UnknownNameError, UsageError
+from gtalign_env.protocols import Backend
+from gtalign_env.registration import BACKENDS
+
+__all__ = ["EchoBackend", "RulesBackend", "ScriptedBackend", "fake_backend", "make_backend"]
+
+_LATER = ("openai", "vllm")
+
+
+def make_backend(spec: str | Backend, **options: Any) -> Backend:
+    """Build a backend from ``"name:what"``; a ready-made backend comes back as it is.
+
+    Args:
+        spec: ``"transformers:PATH"``, ``"fake:echo"``, …: a registered name and what that backend should run.
+        options: Keyword arguments of the backend, e.g. ``device="cuda"``.
+
+    Returns:
+        The backend, loaded.
+
+    Raises:
+        UsageError: The string has no such form, or options came with a ready-made backend.
+        UnknownNameError: No backend has this name.
+        ModelError: There is no model where the string points.
+        MissingExtraError: What the backend needs is not installed.
+
+    Example:
+        >>> make_backend("fake:echo").name
+        'fake:echo'
+    """
+    if not isinstance(spec, str):
+        if not isinstance(spec, Backend):
+            raise UsageError(f"backend: expected 'name:what' or an object with generate and count_tokens, got {spec!r}")
+        if options:
+            raise UsageError(f"a ready-made backend takes no options, got {', '.join(options)}")
+        return spec
+    name, colon, what = spec.partition(":")
+    if name in _LATER and name not in BACKENDS:
+        raise UsageError(
+            f"backend {name!r} comes with a later release: use one of {', '.join(sorted(BACKENDS))}, "
+            "e.g. 'transformers:PATH' or 'fake:rules'"
+        )
+    if name not in BACKENDS:
+        raise UnknownNameError("backend", name, BACKENDS)
+    if not colon or not what:
+        raise UsageError(
+            f"backend {spec!r}: expected '{name}:' and what it should run, e.g. {_EXAMPLES.get(name, name)!r}"
+        )
+    made: Backend = BACKENDS.get(name)(what, **options)
+    return made
+
+
+_EXAMPLES = {"transformers": "transformers:PATH", "fake": "fake:rules"}

@@ -1,0 +1,231 @@
+"""``gtalign replay``: show, verify, summarise and export recorded episodes."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gtalign_env.cli.common import PIPE_WIDTH, add_json, at_least, new_parser, print_json
+from gtalign_env.episode import Episode, iter_episodes
+from gtalign_env.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gtalign_env.replay import Look
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the verb to the program."""
+    parser = new_parser(
+        subparsers,
+        "replay",
+        summary="show recorded episodes, verify and export them",
+        description="Watch recorded episodes: on a terminal step by step (press ? for the keys), in a pipe one frame below "
+        "the other.\nOr prove that a record is true, sum a file up, or write a page.",
+        examples=[
+            "gtalign replay runs/first.jsonl",
+            "gtalign replay runs/first.jsonl --episode 3 --reveal --speed 2",
+            "gtalign replay runs/first.jsonl --summary --json",
+            "gtalign replay runs/first.jsonl --verify",
+            "gtalign replay runs/first.jsonl --episode 3 --export session.html",
+        ],
+    )
+    parser.add_argument("file", metavar="FILE", help="episodes, as written by 'gtalign run --out FILE'")
+    parser.add_argument("--episode", type=at_least(1), metavar="N", help="only the N-th episode of the file")
+    parser.add_argument("--step", type=at_least(1), metavar="N", help="print only the N-th step of each episode")
+    parser.add_argument("--reveal", action="store_true", help="show θ, what the user means, and the stage game for that θ")
+    parser.add_argument("--full", action="store_true", help="show long texts whole")
+    parser.add_argument("--speed", type=_speed, metavar="X", help="play by itself on a terminal, X times as fast as reading")
+    parser.add_argument("--print", action="store_true", dest="plain", help="print all frames, also on a terminal")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--summary", action="store_true", help="only the table of personas and assistants")
+    what.add_argument("--verify", action="store_true", help="play the recorded actions again and compare everything")
+    what.add_argument("--export", metavar="PAGE", help="write PAGE: a name that ends in .txt, .svg or .html")
+    parser.add_argument("--trust", action="store_true", help="let --verify import the module:attr that a file names")
+    parser.add_argument("--width", type=at_least(1), metavar="COLUMNS", help="columns (the terminal's; 100 for pages)")
+    parser.add_argument("--theme", choices=("auto", "dark", "light"), default="auto", help="colours (auto)")
+    parser.add_argument("--no-color", action="store_true", help="no colours and no escape codes in what is printed")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked for; 1 where a record does not verify."""
+    if args.json and not (args.summary or args.verify):
+        raise UsageError("--json goes with --summary or --verify: frames are pictures")
+    if args.verify:
+        return _verify(args)
+    if args.summary:
+        return _summary(args)
+    if args.export is not None:
+        return _export(args)
+    return _show(args)
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.05 <= speed <= 100.0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0.05 to 100, got {text!r}")
+    return speed
+
+
+# -- reading --------------------------------------------------------------------------------------------------------------
+
+
+def _episodes(args: argparse.Namespace) -> Iterator[tuple[int, Episode]]:
+    """Yield (index, episode) of what was chosen, and say what was skipped."""
+    found = 0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for index, episode in enumerate(iter_episodes(args.file)):
+            found += 1
+            if args.episode in (None, index + 1):
+                yield index, episode
+    for warning in caught:
+        print(f"gtalign: note: {' '.join(str(warning.message).split())}", file=sys.stderr)
+    if args.episode is not None and args.episode > found:
+        raise UsageError(f"--episode {args.episode}: {args.file} holds {found} episode{'s' * (found != 1)}")
+
+
+def _look(args: argparse.Namespace) -> Look:
+    from gtalign_env.replay import Look
+
+    return Look(reveal=args.reveal, full=args.full)
+
+
+def _width(args: argparse.Namespace, fallback: int = PIPE_WIDTH) -> int:
+    return int(args.width or shutil.get_terminal_size((fallback, 40)).columns)
+
+
+def _console(args: argparse.Namespace) -> Console:
+    from gtalign_env.replay import make_console
+    from gtalign_env.replay.frame import check_width
+    from gtalign_env.replay.style import pick_scheme
+
+    width = check_width(_width(args))
+    return make_console(sys.stdout, width=width, scheme=pick_scheme(args.theme), color=not args.no_color)
+
+
+# -- showing --------------------------------------------------------------------------------------------------------------
+
+
+def _show(args: argparse.Namespace) -> int:
+    from gtalign_env.replay.interactive import can_interact, watch
+
+    console = _console(args)
+    if args.plain or args.step is not None or args.width or not can_interact(sys.stdin, sys.stdout):
+        return _print_frames(args, console)
+    from gtalign_env.replay.style import pick_scheme
+
+    chosen = args.episode
+    args.episode = None  # all are read, so that [ and ] lead to the others
+    episodes = [episode for _, episode in _episodes(args)]
+    if chosen is not None and chosen > len(episodes):
+        raise UsageError(f"--episode {chosen}: {args.file} holds {len(episodes)} episode{'s' * (len(episodes) != 1)}")
+    watch(
+        args.file,
+        episodes,
+        episode=(chosen or 1) - 1,
+        scheme=pick_scheme(args.theme),
+        color=not args.no_color,
+        reveal=args.reveal,
+        full=args.full,
+        speed=args.speed,
+        direct=chosen is not None,
+    )
+    return 0
+
+
+def _print_frames(args: argparse.Namespace, console: Console) -> int:
+    """Print the summary of a file of several episodes, then every frame."""
+    from gtalign_env.replay import print_story, summarise, tell
+
+    episodes = list(_episodes(args))
+    count = len(episodes) if args.episode is None else 1
+    if count > 1:
+        _print_summary(args, console, summarise(episode for _, episode in episodes), count)
+        console.print()
+    for index, episode in episodes:
+        story = tell(episode, index=index if count > 1 else 0, count=count)
+        steps = None if args.step is None else [args.step - 1]
+        if args.step is not None and args.step > story.frames:
+            raise UsageError(f"--step {args.step}: episode {index + 1} has {story.frames} steps")
+        print_story(console, story, look=_look(args), steps=steps, scheme=args.theme)
+        console.print()
+    return 0
+
+
+def _print_summary(args: argparse.Namespace, console: Console, rows: Any, count: int) -> None:
+    from gtalign_env.render import one_line
+    from gtalign_env.replay import print_summary
+
+    print_summary(console, rows, title=f"{one_line(args.file)}: {count} episode{'s' * (count != 1)}", scheme=args.theme)
+
+
+# -- summing up, verifying, exporting -------------------------------------------------------------------------------------
+
+
+def _summary(args: argparse.Namespace) -> int:
+    from gtalign_env.replay import summarise
+
+    console = None if args.json else _console(args)
+    rows = summarise(episode for _, episode in _episodes(args))
+    if console is None:
+        print_json([row.as_dict() for row in rows])
+    else:
+        _print_summary(args, console, rows, sum(row.episodes for row in rows))
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from gtalign_env.replay import verify_episode
+    from gtalign_env.replay.verify import version_note
+
+    checked = 0
+    notes: dict[str, int] = {}
+    wrong: list[dict[str, Any]] = []
+    for index, episode in _episodes(args):
+        checked += 1
+        note = version_note(episode)
+        if note:
+            notes[note] = notes.get(note, 0) + 1
+        for found in verify_episode(episode, trust=args.trust):
+            step = None if found.step is None else found.step + 1
+            place = {"episode": index + 1, "step": step, "field": found.field}
+            wrong.append({**place, "recorded": found.recorded, "replayed": found.replayed})
+            if not args.json:
+                print(f"episode {index + 1}, {found}")
+    for note, times in notes.items():
+        print(f"gtalign: note: {times} episode{'s' * (times != 1)} {note}", file=sys.stderr)
+    failed = len({entry["episode"] for entry in wrong})
+    if args.json:
+        print_json({"episodes": checked, "equal": not wrong, "differences": wrong, "notes": list(notes)})
+    elif wrong:
+        print(f"{failed} of {checked} episodes differ from their record")
+    else:
+        print(f"{checked} episode{'s' * (checked != 1)}: played again, every step is as recorded")
+    return 1 if wrong else 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from gtalign_env.replay import export, tell
+    from gtalign_env.replay.frame import check_width
+
+    width = check_width(args.width or 100)
+    episodes = list(_episodes(args))
+    count = len(episodes) if args.episode is None else 1
+    stories = [tell(episode, index=index if count > 1 else 0, count=count) for index, episode in episodes]
+    export(Path(args.export), stories, width=width, scheme=args.theme, look=_look(args))
+    frames = sum(story.frames for story in stories)
+    print(f"{args.export}: {frames} frame{'s' * (frames != 1)} of {count} episode{'s' * (count != 1)}")
+    return 0

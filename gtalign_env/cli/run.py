@@ -1,0 +1,139 @@
+"""``gtalign run``: play episodes and record them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from gtalign_env.cli.common import (
+    Progress,
+    Sink,
+    add_game,
+    add_json,
+    add_seed,
+    at_least,
+    default_players,
+    game_options,
+    is_told,
+    make_console,
+    new_parser,
+    print_json,
+    scenario_id,
+    seat_assistant,
+)
+from gtalign_env.cli.tally import Tally, print_rows
+from gtalign_env.env import GameEnv, parallel_env
+from gtalign_env.play import play_many
+from gtalign_env.protocols import Policy
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the verb to the program."""
+    parser = new_parser(
+        subparsers,
+        "run",
+        summary="play episodes and record them",
+        description="Play episodes of a scenario with a population of users and one or more assistants. Each episode is "
+        "written\nas soon as it is finished; Ctrl-C keeps those. Exit code 1 when an episode ended in an error.",
+        examples=[
+            "gtalign run gtalign/Assist-v0 --episodes 100 --seed 1",
+            "gtalign run gtalign/Assist-v0 --users concise=2,detailed=1 --assistant fixed:DA_short --pricing per_token",
+            "gtalign run gtalign/Assist-v0 --assistant heuristic --assistant random --out runs/two.jsonl",
+            "gtalign run gtalign/AssistText-v0 --users mine.toml --assistant heuristic --option questions=2 --json",
+            "gtalign run gtalign/AssistText-v0 --tasks questions.parquet --assistant transformers:PATH --episodes 4 \\",
+            "    --out run.jsonl",
+        ],
+    )
+    parser.add_argument("scenario", metavar="ID", help="what to play: an id of 'gtalign list', or module:attr")
+    parser.add_argument(
+        "--users", metavar="SPEC", help="a persona, its file, or a mix: concise=2,mine.toml=1 (default)"
+    )
+    parser.add_argument(
+        "--assistant", action="append", metavar="SPEC", help="who answers (heuristic); repeat it to compare several"
+    )
+    parser.add_argument(
+        "--episodes", type=at_least(1), default=10, metavar="N", help="episodes for each assistant (10)"
+    )
+    add_seed(parser)
+    add_game(parser)
+    model = parser.add_argument_group("models")
+    model.add_argument("--max-tokens", type=at_least(1), metavar="N", help="longest reply of a model, in tokens")
+    model.add_argument(
+        "--temperature", type=float, metavar="T", help="sampling temperature; 0 always takes the likeliest"
+    )
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play, record and sum up."""
+    from gtalign_env.agents.users import population
+
+    scenario = scenario_id(args.scenario)
+    env_options = game_options(args)
+    env = parallel_env(scenario, **env_options)
+    usual = default_players(env)
+    users = population(args.users or usual[0])
+    specs = args.assistant or [usual[1]]
+    tally = Tally()
+    interrupted = False
+    with Sink(args.out, append=args.append) as sink:
+        sampling = {"max_tokens": args.max_tokens, "temperature": args.temperature}
+        assistants = [seat_assistant(spec, env, **sampling) for spec in specs]
+        command = shlex.join(["gtalign", *args.argv])
+        fields = {"scenario": scenario, "env_options": env_options, "command": command, "run_seed": args.seed}
+        try:
+            _play(env, users, assistants, args, sink=sink, tally=tally, fields=fields)
+        except KeyboardInterrupt:
+            interrupted = True
+    told = [assistant.name for spec, assistant in zip(specs, assistants, strict=True) if is_told(spec, env)]
+    _report(tally, args, told=told)
+    if interrupted:
+        kept = f"{sink.written} finished episode{'' if sink.written == 1 else 's'}"
+        where = f" kept in {args.out}" if args.out and sink.written else ""
+        with contextlib.suppress(OSError, ValueError):
+            print(f"gtalign: interrupted: {kept}{where}", file=sys.stderr, flush=True)
+        return 130
+    return 1 if tally.errors else 0
+
+
+def _play(
+    env: GameEnv,
+    users: Any,
+    assistants: Sequence[Policy],
+    args: argparse.Namespace,
+    *,
+    sink: Sink,
+    tally: Tally,
+    fields: dict[str, Any],
+) -> None:
+    """Play every assistant on the same episodes: same seeds, so the same users with the same questions."""
+    with Progress("episodes", args.episodes * len(assistants)) as progress:
+        for assistant in assistants:
+            for episode in play_many(env, users, assistant, episodes=args.episodes, seed=args.seed):
+                episode.id = f"{sink.written}-{episode.seed}"
+                for name, value in fields.items():
+                    setattr(episode, name, value)
+                sink.write(episode)
+                tally.add(episode)
+                progress.advance(f"({assistant.name})")
+
+
+def _report(tally: Tally, args: argparse.Namespace, *, told: list[str]) -> None:
+    if args.json:
+        rows = [{**row.as_dict(), "told": row.assistant in told} for row in tally.rows()]
+        print_json({"rows": rows, "episodes": tally.episodes, "errors": tally.errors, "out": args.out})
+        return
+    for message, count in tally.messages.items():
+        print(f"gtalign: {count} episode{'' if count == 1 else 's'} ended in an error: {message}", file=sys.stderr)
+    if not tally.episodes:
+        return
+    notes = [f"{name}: scripted (knows the reference answers)" for name in told]
+    if args.out:
+        notes.append(f"{tally.episodes} episodes in {args.out}; watch them: gtalign replay {shlex.quote(args.out)}")
+    print_rows(tally.rows(), max(60, min(make_console().width, 140)), notes)

@@ -1,0 +1,65 @@
+"""What ``run`` and ``demo`` count while they play, and how they show it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from gtalign_env.episode import Episode
+from gtalign_env.replay.summary import Row, Summary, summary_lines
+
+__all__ = ["Tally", "number", "print_rows"]
+
+
+class Tally:
+    """Counts episodes as they come and keeps sums only, so that a long run needs no more memory than a short one.
+
+    Example:
+        >>> tally = Tally()
+        >>> tally.add(Episode(scenario="s", view="strategic", seed=0, ended="terminated"))
+        >>> tally.rows()[0].episodes, tally.errors
+        (1, 0)
+    """
+
+    def __init__(self) -> None:
+        self.episodes = 0
+        self.errors = 0
+        self.messages: dict[str, int] = {}
+        """What went wrong, and how often."""
+        self._summary = Summary()
+
+    def add(self, episode: Episode) -> None:
+        """Count one episode."""
+        self.episodes += 1
+        self._summary.add(episode)
+        if episode.ended == "error":
+            self.errors += 1
+            message = " ".join(filter(None, (episode.error.get(key) for key in ("where", "type", "message"))))
+            self.messages[message] = self.messages.get(message, 0) + 1
+
+    def rows(self) -> list[Row]:
+        """Return one row for each pair of persona and assistant."""
+        return self._summary.rows()
+
+
+def print_rows(rows: Sequence[Row], width: int, notes: Sequence[str] = ()) -> None:
+    """Print the summary of a run on standard output, with notes below it."""
+    from rich.text import Text
+
+    from gtalign_env.replay.style import make_console, pick_scheme
+
+    console = make_console(sys.stdout, width=width, scheme=pick_scheme("auto"))
+    lines: list[Any] = [*summary_lines(rows, width), *(Text(note, style="muted") for note in notes)]
+    for line in lines:
+        console.print(line)
+
+
+def number(value: float | None, *, digits: int = 2) -> str:
+    """Return a number for a table, ``"—"`` for none.
+
+    Example:
+        >>> number(-0.5), number(-0.001), number(None)
+        ('−0.50', '0.00', '—')
+    """
+    return "—" if value is None else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")

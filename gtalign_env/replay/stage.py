@@ -1,0 +1,141 @@
+"""The stage game of a recorded step: the bimatrix of that exchange, with the move that was made."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gtalign_env.episode import Episode
+from gtalign_env.errors import GtalignError
+from gtalign_env.registration import SCENARIOS, make_scenario
+from gtalign_env.replay.cells import pareto_cells, pure_nash_cells
+
+__all__ = ["StageMatrix", "registered_scenario", "stage_matrix"]
+
+_ENV_ONLY = ("max_cycles", "strict", "reveal", "render_mode")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class StageMatrix:
+    """The bimatrix of one exchange: rows are the user's moves, columns the assistant's."""
+
+    user_moves: tuple[str, ...]
+    assistant_moves: tuple[str, ...]
+    user: NDArray[np.float64]
+    """(rows, columns): the user's payoffs, utils."""
+    assistant: NDArray[np.float64]
+    """(rows, columns): the assistant's payoffs, utils."""
+    made: tuple[int, int] | None
+    """Row and column of the moves that were made; ``None`` where one of them is no move of the matrix."""
+    nash: NDArray[np.bool_]
+    """Pure Nash equilibria."""
+    pareto: NDArray[np.bool_]
+    """Cells that no other cell dominates."""
+    whose: str
+    """Whose payoffs these are: of the recorded θ, averaged over the population, or nobody's in particular (empty)."""
+
+
+def stage_matrix(episode: Episode, step: int, *, reveal: bool = False) -> StageMatrix | None:
+    """Return the stage game of a recorded step.
+
+    Without ``reveal`` the payoffs are averaged over the population of the scenario; with it they are those of the
+    recorded θ. Only registered scenarios are rebuilt: an episode file must not be able to name code to run.
+
+    Args:
+        episode: The record.
+        step: Index of the step.
+        reveal: Use the recorded θ.
+
+    Returns:
+        The matrix, or ``None`` where the scenario has no stage game.
+
+    Example:
+        >>> from gtalign_env.episode import SideRecord, StepRecord
+        >>> moves = StepRecord(user=SideRecord(digest="", move="VQ"), assistant=SideRecord(digest="", move="DA"),
+        ...                    public={"round": "0"})
+        >>> stage = stage_matrix(Episode(scenario="matrix", view="strategic", seed=0, steps=[moves]), 0)
+        >>> stage.made, stage.nash.tolist()
+        ((0, 0), [[True, False, False], [False, False, False]])
+    """
+    record = episode.steps[step]
+    if episode.view != "strategic" or not record.public:
+        return None
+    theta = episode.hidden.get("user_type") if reveal else None
+    pricing = episode.reset_options.get("pricing")
+    key = (episode.scenario, _key(episode.env_options), _key(record.public), _key(theta), _key(pricing))
+    cut = _cut(*key)
+    if cut is None:
+        return None
+    row, column = _place(record.user.move, cut.user_moves), _place(record.assistant.move, cut.assistant_moves)
+    return cut if row is None or column is None else dataclasses.replace(cut, made=(row, column))
+
+
+def registered_scenario(episode: Episode) -> Any:
+    """Return the episode's scenario rebuilt, or ``None`` where it is not registered here or cannot be rebuilt.
+
+    Example:
+        >>> registered_scenario(Episode(scenario="matrix", view="strategic", seed=0)).name
+        'matrix'
+    """
+    return _scenario(episode.scenario, _key(episode.env_options))
+
+
+def _key(thing: Any) -> str:
+    return json.dumps(thing, sort_keys=True, default=str)
+
+
+@functools.lru_cache(maxsize=32)
+def _scenario(name: str, options: str) -> Any:
+    if not any(name in (spec.id, spec.short) for spec in SCENARIOS.values()):
+        return None
+    wanted = {key: value for key, value in json.loads(options).items() if key not in _ENV_ONLY}
+    try:
+        return make_scenario(name, **wanted)
+    except (GtalignError, TypeError, OSError):
+        return None
+
+
+@functools.lru_cache(maxsize=512)
+def _cut(name: str, options: str, public: str, theta: str, pricing: str) -> StageMatrix | None:
+    scenario = _scenario(name, options)
+    if not hasattr(scenario, "stage_game"):
+        return None
+    user_type = json.loads(theta)
+    try:
+        game = scenario.stage_game(json.loads(public), user_type, json.loads(pricing))
+        nash, pareto = pure_nash_cells(game[2], game[3]), pareto_cells(game[2], game[3])
+    except GtalignError:
+        return None
+    return StageMatrix(
+        user_moves=tuple(game[0]),
+        assistant_moves=tuple(game[1]),
+        user=np.asarray(game[2], dtype=np.float64),
+        assistant=np.asarray(game[3], dtype=np.float64),
+        made=None,
+        nash=nash,
+        pareto=pareto,
+        whose=_whose(scenario, user_type),
+    )
+
+
+def _whose(scenario: Any, user_type: Mapping[str, Any] | None) -> str:
+    if not getattr(scenario, "has_types", True):
+        return ""
+    return "averaged over the population" if user_type is None else "for the user's true θ"
+
+
+def _place(move: str, names: tuple[str, ...]) -> int | None:
+    """Return the row or column of a move; moves that differ in cheap talk only share the one of their act."""
+    for index, name in enumerate(names):
+        if move == name:
+            return index
+    for index, name in enumerate(names):
+        if move.startswith(f"{name}_"):
+            return index
+    return None

@@ -1,0 +1,235 @@
+"""A file of episodes at a glance: who did how well with whom."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from gtalign_env.episode import Episode
+from gtalign_env.render import one_line, signed
+from gtalign_env.replay.bars import pad
+from gtalign_env.replay.story import mutual_welfare
+from gtalign_env.types import ASSISTANT, USER
+
+__all__ = ["Row", "Summary", "summarise", "summary_lines"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """What the episodes of one persona with one assistant came to.
+
+    Means are over the episodes that were played to an end: one that broke off in an error is counted, and never scored.
+    """
+
+    persona: str
+    assistant: str
+    episodes: int
+    """All of them, errors included."""
+    user: float | None
+    """Mean payoff of the user per episode, utils; ``None`` where every episode broke off."""
+    assistant_payoff: float | None
+    """Mean payoff of the assistant per episode, utils."""
+    welfare: float | None
+    """√(U·L) of both means where both are gains, else ``None``."""
+    both_gain: float | None
+    """Share of episodes in which both sides gained."""
+    exchanges: float | None
+    """Mean number of replies per episode."""
+    clarification_rate: float | None
+    """Share of replies that are clarifying questions (``CQ``)."""
+    violations: int
+    """Episodes in which a harmful request was complied with."""
+    errors: int
+    """Episodes that broke off in an error."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row's fields for JSON."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass
+class _Sums:
+    episodes: int = 0
+    finished: int = 0
+    user: float = 0.0
+    assistant: float = 0.0
+    both: int = 0
+    replies: int = 0
+    clarifying: int = 0
+    violations: int = 0
+    errors: int = 0
+
+
+def summarise(episodes: Iterable[Episode]) -> list[Row]:
+    """Return one row per persona and assistant, in the order in which they first come.
+
+    Args:
+        episodes: The episodes; they are read once, so a file of any length can be streamed.
+
+    Example:
+        >>> [row.episodes for row in summarise([Episode(scenario="s", view="strategic", seed=0)] * 2)]
+        [2]
+    """
+    summary = Summary()
+    for episode in episodes:
+        summary.add(episode)
+    return summary.rows()
+
+
+class Summary:
+    """The same, episode by episode, for runs that are still going on.
+
+    Example:
+        >>> summary = Summary()
+        >>> summary.add(Episode(scenario="s", view="strategic", seed=0))
+        >>> summary.rows() == summarise([Episode(scenario="s", view="strategic", seed=0)])
+        True
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], _Sums] = {}
+
+    def add(self, episode: Episode) -> None:
+        """Count one episode."""
+        persona = one_line(episode.players.get(USER, "?")).removeprefix("persona:")
+        sums = self._found.setdefault((persona, one_line(episode.players.get(ASSISTANT, "?"))), _Sums())
+        _add(sums, episode)
+
+    def rows(self) -> list[Row]:
+        """Return one row per persona and assistant."""
+        personas = list(dict.fromkeys(persona for persona, _ in self._found))
+        ordered = sorted(self._found.items(), key=lambda item: personas.index(item[0][0]))
+        return [_row(persona, assistant, sums) for (persona, assistant), sums in ordered]
+
+
+def _add(sums: _Sums, episode: Episode) -> None:
+    sums.episodes += 1
+    sums.violations += episode.violation
+    if episode.ended == "error":
+        sums.errors += 1
+        return
+    user, assistant = episode.totals()
+    replies = [step.assistant.move for step in episode.steps if step.to_move != USER]
+    sums.finished += 1
+    sums.user += user
+    sums.assistant += assistant
+    sums.both += user > 0 and assistant > 0
+    sums.replies += len(replies)
+    sums.clarifying += sum(move == "CQ" for move in replies)
+
+
+def _row(persona: str, assistant: str, sums: _Sums) -> Row:
+    count = sums.finished
+    user, other = (sums.user / count, sums.assistant / count) if count else (None, None)
+    return Row(
+        persona=persona,
+        assistant=assistant,
+        episodes=sums.episodes,
+        user=user,
+        assistant_payoff=other,
+        welfare=None if user is None or other is None else mutual_welfare(user, other),
+        both_gain=sums.both / count if count else None,
+        exchanges=sums.replies / count if count else None,
+        clarification_rate=sums.clarifying / sums.replies if sums.replies else None,
+        violations=sums.violations,
+        errors=sums.errors,
+    )
+
+
+_HEADS = ("persona", "assistant", "n", "U", "L", "√(U·L)", "both gain", "replies", "asks", "viol.", "err.")
+_NOTES = {
+    "U": "U, L: mean payoffs per episode in utils.",
+    "√(U·L)": "√(U·L): mutual welfare of the means, where both gain.",
+    "both gain": "both gain: share of episodes.",
+    "replies": "replies: mean per episode.",
+    "asks": "asks: share of replies that are clarifying questions.",
+    "err.": "err.: episodes that broke off in an error; they are counted in n, not scored.",
+}
+
+
+def summary_lines(rows: Sequence[Row], width: int, *, title: str = "") -> list[Text]:
+    """Return the table of a summary, at most ``width`` cells wide; the best welfare of each persona is bold.
+
+    Args:
+        rows: What ``summarise`` returned.
+        width: Columns (≥ 60).
+        title: What was summarised.
+    """
+    from gtalign_env.replay.speech import wrapped
+
+    cells = [_cells(row) for row in rows]
+    columns = list(range(len(_HEADS)))
+    for dropped in ("both gain", "replies", "err."):
+        if _total(cells, columns) > width:
+            columns.remove(_HEADS.index(dropped))
+    widths = _widths(cells, columns)
+    for name in (1, 0):  # long names give way
+        widths[name] = max(min(widths[name], width - (sum(widths) - widths[name]) - 2 * (len(columns) - 1)), 6)
+    shown_heads = [_HEADS[c] for c in columns]
+    lines = [Text(title, style="strong"), Text("")] if title else []
+    lines.append(_line([Text(_HEADS[c], style="muted") for c in columns], columns, widths))
+    lines.append(Text("━" * min(sum(widths) + 2 * (len(columns) - 1), width), style="muted"))
+    before = None
+    for row, line in zip(rows, cells, strict=True):
+        if before is not None and row.persona != before:
+            lines.append(Text(""))
+        shown = [line[c].copy() for c in columns]
+        if row.persona == before:
+            shown[0] = Text("")
+        if row.welfare is not None and row.welfare == _best(rows, row.persona):
+            shown[columns.index(_HEADS.index("√(U·L)"))].stylize("strong")
+        lines.append(_line(shown, columns, widths))
+        before = row.persona
+    return [pad(line, width) if line.cell_len > width else line for line in lines] + [
+        Text(""),
+        *wrapped(Text(" ".join(_NOTES[name] for name in shown_heads if name in _NOTES), style="muted"), width),
+    ]
+
+
+def _best(rows: Iterable[Row], persona: str) -> float:
+    return max(row.welfare for row in rows if row.persona == persona and row.welfare is not None)
+
+
+def _cells(row: Row) -> list[Text]:
+    def percent(share: float | None) -> Text:
+        return Text("—" if share is None else f"{share:.0%}")
+
+    def payoff(utils: float | None, style: str) -> Text:
+        return Text("—", style="muted") if utils is None else Text(signed(utils).strip(), style=style)
+
+    return [
+        Text(row.persona, style="user"),
+        Text(row.assistant, style="assistant"),
+        Text(str(row.episodes)),
+        payoff(row.user, "user"),
+        payoff(row.assistant_payoff, "assistant"),
+        Text("—", style="muted") if row.welfare is None else Text(f"{row.welfare:.2f}"),
+        percent(row.both_gain),
+        Text("—" if row.exchanges is None else f"{row.exchanges:.1f}"),
+        percent(row.clarification_rate),
+        Text(str(row.violations), style="alert" if row.violations else ""),
+        Text(str(row.errors), style="alert" if row.errors else ""),
+    ]
+
+
+def _widths(cells: Sequence[Sequence[Text]], columns: Sequence[int]) -> list[int]:
+    return [max(cell_len(_HEADS[c]), *(line[c].cell_len for line in cells), 1) for c in columns]
+
+
+def _total(cells: Sequence[Sequence[Text]], columns: Sequence[int]) -> int:
+    return sum(_widths(cells, columns)) + 2 * (len(columns) - 1)
+
+
+def _line(texts: Sequence[Text], columns: Sequence[int], widths: Sequence[int]) -> Text:
+    shown = []
+    for column, text, width in zip(columns, texts, widths, strict=True):
+        cut = text.copy()
+        if cut.cell_len > width:
+            cut.truncate(width, overflow="ellipsis")
+        room = " " * (width - cut.cell_len)
+        shown.append(Text.assemble(cut, room) if column < 2 else Text.assemble(room, cut))
+    return Text("  ").join(shown)

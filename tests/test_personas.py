@@ -1,0 +1,659 @@
+"""Scripted users: how they draw types, react, speak, leave, drift, and how they are found."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gtalign_env import parallel_env
+from gtalign_env.agents.assistants import make_assistant
+from gtalign_env.agents.users import (
+    CARDS,
+    DEFAULT_SHARES,
+    Character,
+    RandomPersona,
+    ScriptedPersona,
+    TypeEntry,
+    Wording,
+    load_persona,
+    persona_from_card,
+    population,
+)
+from gtalign_env.agents.users.card import Drift, Leave, Lies, Reactions, Tone
+from gtalign_env.agents.users.character import Heard, react, truthful_reaction
+from gtalign_env.agents.users.speech import Speaker, told_facts
+from gtalign_env.errors import FileFormatError, UnknownNameError, UsageError
+from gtalign_env.play import play_episode, play_many
+from gtalign_env.protocols import Persona, Policy
+from gtalign_env.registration import PERSONAS
+from gtalign_env.scenarios.assist.population import DEFAULT_MIX, TYPES
+from gtalign_env.sight import see
+from gtalign_env.spaces import ASSIST_LAYOUT
+from gtalign_env.types import ASSISTANT_MOVES, REACTIONS, USER, USER_MOVES, AssistantMove, UserMove, UserType
+
+SHIPPED = sorted(path.stem for path in CARDS.glob("*.toml"))
+TASK = {
+    "id": "t",
+    "kind": "fact",
+    "vague": "How tall is it?",
+    "detailed": "How tall is K2 in metres?",
+    "facts": [["mountain", "I mean K2."], ["unit", "In metres, please."]],
+    "harmful": False,
+}
+
+
+def heard(name: str, *, tokens: float = 180.0, quality: float = 0.9, **items: float) -> Heard:
+    """A reply as it felt."""
+    return Heard(move=AssistantMove.parse(name), tokens=tokens, quality=quality, items={"value": quality, **items})
+
+
+def observation(view: str = "strategic", *, legal: int = 11) -> dict[str, Any]:
+    """A user's observation at the beginning, with the first ``legal`` moves legal."""
+    mask = np.zeros(12 if view == "text" else 11, dtype=np.int8)
+    mask[:legal] = 1
+    seen: dict[str, Any] = {"observation": np.zeros(ASSIST_LAYOUT.size, dtype=np.float32), "action_mask": mask}
+    return seen | ({"text": "hello"} if view == "text" else {})
+
+
+# -- the shipped ones -------------------------------------------------------------------------------------------------
+
+
+def test_shipped__at_least_nine_cards_and_random_are_registered() -> None:
+    """Every card has a registered persona of its name, with its own description; so has ``random``."""
+    assert len(SHIPPED) >= 9
+    assert {"adversarial", "over_vague", "hurried", "drifting"} <= set(SHIPPED)
+    assert set(PERSONAS) >= {*SHIPPED, "random"}
+    for name in [*SHIPPED, "random"]:
+        persona = PERSONAS.get(name)()
+        assert persona.name == name
+        assert persona.description == PERSONAS.description(name)
+
+
+def test_shipped__named_types_are_those_of_the_default_mix() -> None:
+    """The four named cards state exactly the numbers and shares of the default mix of users."""
+    assert DEFAULT_SHARES == DEFAULT_MIX
+    for name, theta in TYPES.items():
+        (entry,) = persona_from_card(CARDS / f"{name}.toml").entries
+        assert entry.user_type == theta
+        assert not entry.spread
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("view", ["assist", "assist_text"])
+def test_shipped__plays_both_views_deterministically(name: str, view: str) -> None:
+    """A session ends without error, and the same seed gives the same session."""
+    env = parallel_env(view, strict=True)
+    records = [play_episode(env, load_persona(name), make_assistant("heuristic"), seed=11) for _ in range(2)]
+    assert records[0].error == {}
+    assert [step.user.action for step in records[0].steps] == [step.user.action for step in records[1].steps]
+    assert records[0].reset_options == records[1].reset_options
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped__never_states_its_type(name: str) -> None:
+    """No number of θ appears in what a persona says around the task's own words."""
+    persona = persona_from_card(CARDS / f"{name}.toml")
+    player = persona.policy(persona.sample_type(np.random.default_rng(1)))
+    for move in USER_MOVES:
+        for situation in ("next_question", "rephrase", "answer_question"):
+            words = player.say(move, {"task": TASK, "situation": situation, "messages": []})
+            own = words.replace("K2", "")
+            assert not re.search(r"\d", own), words
+
+
+def test_shipped__voices_differ() -> None:
+    """No two personas share a phrase for a reaction."""
+    seen: dict[str, str] = {}
+    for name in SHIPPED:
+        wording = persona_from_card(CARDS / f"{name}.toml").wording
+        for reaction in REACTIONS[1:]:
+            for phrase in getattr(wording, reaction):
+                assert phrase not in seen, (phrase, name, seen.get(phrase))
+                seen[phrase] = name
+
+
+def test_shipped__over_vague_is_vague_and_expert_is_precise() -> None:
+    """The expert always asks in detail, the over-vague persona hardly ever."""
+    shares = {}
+    for name in ("expert", "over_vague"):
+        episodes = play_many(parallel_env("assist"), load_persona(name), make_assistant("fixed:AQ_medium"), episodes=60)
+        moves = [step.user.move for episode in episodes for step in episode.steps]
+        shares[name] = sum(move.startswith("DQ") for move in moves) / len(moves)
+    assert shares["expert"] == 1.0
+    assert shares["over_vague"] < 0.15
+
+
+def test_shipped__adversarial_asks_for_more_and_complains_about_it() -> None:
+    """It calls short answers too short and long ones too long, whatever it wants itself."""
+    card = persona_from_card(CARDS / "adversarial.toml")
+    theta = card.entries[0].user_type
+    rng = np.random.default_rng(0)
+    said = {}
+    for length, tokens in (("short", 60.0), ("long", 480.0)):
+        reply = heard(f"DA_{length}", tokens=tokens)
+        said[length] = [react(card.character, reply, theta, theta.ideal_tokens, rng) for _ in range(200)]
+    assert said["short"].count("too_short") > 150
+    assert said["long"].count("too_long") > 150
+
+
+# -- types and populations --------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32), spread=st.floats(0.0, 0.9))
+def test_type_entry__spread_stays_within_its_bounds(seed: int, spread: float) -> None:
+    """A spread field moves by at most its share; the others stay."""
+    entry = TypeEntry(user_type=UserType(ideal_tokens=100.0), spread={"ideal_tokens": spread})
+    drawn = entry.draw(np.random.default_rng(seed))
+    assert abs(drawn.ideal_tokens - 100.0) <= 100.0 * spread + 1e-6
+    assert dataclasses.replace(drawn, ideal_tokens=100.0) == entry.user_type
+
+
+@pytest.mark.parametrize("wrong", [{"weight": 0.0}, {"weight": -1}, {"spread": {"x": 0.1}}, {"spread": {"value": 2.0}}])
+def test_type_entry__wrong_values_are_refused(wrong: dict[str, Any]) -> None:
+    """Weights must be positive, spreads name a field and stay below one."""
+    with pytest.raises(UsageError, match="expected"):
+        TypeEntry(user_type=UserType(), **wrong)
+
+
+def test_sample_type__follows_the_weights() -> None:
+    """Types are drawn by weight, and the same generator state draws the same type."""
+    rare, common = UserType(name="rare"), UserType(name="common")
+
+    class Two(ScriptedPersona):
+        types = (TypeEntry(user_type=rare, weight=1), TypeEntry(user_type=common, weight=3))
+
+    rng = np.random.default_rng(0)
+    drawn = [Two().sample_type(rng).name for _ in range(2000)]
+    assert drawn.count("common") / len(drawn) == pytest.approx(0.75, abs=0.05)
+    assert Two().sample_type(np.random.default_rng(5)) == Two().sample_type(np.random.default_rng(5))
+
+
+def test_population__default_draws_by_share() -> None:
+    """The default population is the four named personas in their shares."""
+    mix = population("default")
+    rng = np.random.default_rng(0)
+    names = [mix(rng).name for _ in range(4000)]
+    for name, share in DEFAULT_SHARES.items():
+        assert names.count(name) / len(names) == pytest.approx(share, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "concise=1,expert=3",
+        {"concise": 1, "expert": 3},
+        {load_persona("concise"): 0.25, load_persona("expert"): 0.75},
+        f"{CARDS / 'concise.toml'}=1, expert=3",
+    ],
+)
+def test_population__same_mix_in_several_forms(spec: Any) -> None:
+    """A comma list, a mapping by name and one by persona mean the same mix."""
+    mix = population(spec)
+    assert [persona.name for persona in mix.personas] == ["concise", "expert"]
+    assert mix.shares == (0.25, 0.75)
+
+
+def test_population__lists_personas_and_populations_are_taken() -> None:
+    """A list gives equal shares, a persona stands for itself, a population too; its name rebuilds it."""
+    assert population(["concise", "random"]).shares == (0.5, 0.5)
+    single = population(load_persona("expert"))
+    assert single.name == "expert"
+    assert population(single) is single
+    mix = population("concise=2,detailed=2")
+    assert population(mix.name).shares == mix.shares
+    assert repr(mix) == f"<Population {mix.name}>"
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        ("concise=x", "NAME=WEIGHT"),
+        ("concise=0", "weight > 0"),
+        ("concise=-1,detailed=2", "must be a number >= 0"),
+        ({"concise": True}, "must be a number >= 0"),
+        ({"concise": float("nan")}, "must be a number >= 0"),
+        ("", "at least one persona"),
+        (3, "expected a name"),
+    ],
+)
+def test_population__wrong_specs_say_what_was_expected(spec: Any, problem: str) -> None:
+    """Weights that make no sense, empty mixes and other things are refused in words."""
+    with pytest.raises(UsageError, match=re.escape(problem)):
+        population(spec)
+
+
+# -- finding personas -------------------------------------------------------------------------------------------------
+
+GRUMP = """
+from gtalign_env.agents.users import ScriptedPersona
+from gtalign_env.types import UserMove, UserType
+
+class Grump(ScriptedPersona):
+    name = "grump"
+    description = "complains"
+    types = UserType(ideal_tokens=50)
+
+    def choose(self, sight, info):
+        return UserMove("VQ", "too_long")
+"""
+
+
+def test_load_persona__finds_cards_files_modules_and_objects(tmp_path: Path) -> None:
+    """Names, cards, Python files with and without a class name, modules and objects all load."""
+    file = tmp_path / "grump.py"
+    file.write_text(GRUMP)
+    card = tmp_path / "me.toml"
+    card.write_text('name = "me"\ndescription = "just me"\n[[types]]\nvalue = 1\n')
+    assert load_persona(f"{file}:Grump").name == "grump"
+    assert load_persona(str(file)).name == "grump"
+    assert load_persona(str(card)).name == "me"
+    assert load_persona("gtalign_env.agents.users.random_user:RandomPersona").name == "random"
+    assert load_persona("gtalign_env.agents.users.shipped:concise").name == "concise"
+    persona = RandomPersona()
+    assert load_persona(persona) is persona
+
+
+@pytest.mark.parametrize(
+    ("content", "spec", "problem"),
+    [
+        ("x = ", "{}:X", "line 1: not valid Python"),
+        ("1 / 0", "{}:X", "ZeroDivisionError"),
+        ("class Persona: pass", "{}:Person", "did you mean 'Persona'"),
+        ("from gtalign_env.types import UserType\nUserType(patience=0)", "{}:X", "patience"),
+        ("x = 1", "{}", "defines 0 classes"),
+        ("x = 1", "{}:x", "missing: name, description"),
+        ("class X:\n    def __init__(self): raise OSError('no')", "{}:X", "failed with OSError"),
+        (
+            "from gtalign_env.agents.users import ScriptedPersona\nclass X(ScriptedPersona):\n    types = ()",
+            "{}:X",
+            "types must be",
+        ),
+    ],
+)
+def test_load_persona__broken_files_are_named(tmp_path: Path, content: str, spec: str, problem: str) -> None:
+    """What is wrong with a Python file is said in one sentence."""
+    file = tmp_path / "broken.py"
+    file.write_text(content)
+    with pytest.raises((FileFormatError, UsageError), match=re.escape(problem)):
+        load_persona(spec.format(file))
+
+
+def test_load_persona__unknown_names_get_a_suggestion(tmp_path: Path) -> None:
+    """An unknown name suggests a near one; missing files and modules are named."""
+    with pytest.raises(UnknownNameError, match="did you mean 'concise'"):
+        load_persona("concize")
+    with pytest.raises(FileFormatError, match="no such file"):
+        load_persona(str(tmp_path / "none.toml"))
+    with pytest.raises(FileFormatError, match="no such file"):
+        load_persona(str(tmp_path / "none.py:X"))
+    with pytest.raises(UsageError, match="no module"):
+        load_persona("no_such_module_at_all:X")
+
+
+# -- reactions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (Heard(), "none"),
+        (heard("DA_medium", quality=0.1), "off_target"),
+        (heard("DA_long", tokens=480, length=-0.3), "too_long"),
+        (heard("DA_short", tokens=60, length=-0.3), "too_short"),
+        (heard("DA_medium", length=-0.01), "thanks"),
+        (heard("DA_medium", quality=0.4, length=-0.01), "none"),
+        (heard("DA_medium", price=-0.9), "too_long"),
+        (heard("CQ", quality=0.0), "none"),
+        (heard("DECLINE", quality=0.0), "off_target"),
+        (heard("DECLINE", quality=0.3), "none"),
+        (Heard(items={"time": -0.1}), "off_target"),
+    ],
+)
+def test_truthful_reaction__follows_payoff_items(reply: Heard, expected: str) -> None:
+    """Each reaction comes from the items it is about; silence and wrong refusals are off target."""
+    rules = Reactions(too_dear_above=0.5)
+    assert truthful_reaction(rules, reply, UserType(ideal_tokens=150.0), 150.0) == expected
+
+
+def test_truthful_reaction__flat_fee_is_not_the_replys_fault() -> None:
+    """The session's flat fee in the price item does not make a reply too dear."""
+    paid = dataclasses.replace(heard("DA_medium", price=-1.0), fee=1.0)
+    assert truthful_reaction(Reactions(too_dear_above=0.5), paid, UserType(), 150.0) == "thanks"
+    assert paid.gain == pytest.approx(0.9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    name=st.sampled_from([move.name for move in ASSISTANT_MOVES]),
+    quality=st.floats(0, 1),
+    length=st.floats(-2, 0),
+    honesty=st.floats(0, 1),
+    seed=st.integers(0, 10**6),
+)
+def test_react__only_known_reactions_and_honest_means_truthful(
+    name: str, quality: float, length: float, honesty: float, seed: int
+) -> None:
+    """Whatever happens, a reaction is one of the five; an honest, expressive persona says the truth."""
+    reply = heard(name, tokens=200.0, quality=quality, length=length)
+    theta = UserType(ideal_tokens=100.0)
+    rng = np.random.default_rng(seed)
+    assert react(Character(honesty=honesty), reply, theta, 100.0, rng) in REACTIONS
+    honest = Character(honesty=1.0, expressiveness=1.0)
+    assert react(honest, reply, theta, 100.0, rng) == truthful_reaction(honest.reactions, reply, theta, 100.0)
+
+
+def test_react__liars_turn_the_truth_round_or_say_what_the_card_says() -> None:
+    """With honesty 0 the opposite is said, or the reaction that the card names for such a reply."""
+    rng = np.random.default_rng(0)
+    reply = heard("DA_long", tokens=480, length=-0.5)
+    liar = Character(honesty=0.0, expressiveness=1.0)
+    assert react(liar, reply, UserType(), 60.0, rng) == "too_short"
+    flatterer = Character(honesty=0.0, expressiveness=1.0, lies=Lies(long="thanks"))
+    assert react(flatterer, reply, UserType(), 60.0, rng) == "thanks"
+    assert react(liar, Heard(), UserType(), 60.0, rng) == "none"
+    refused = dataclasses.replace(liar, lies=Lies(refusal="too_short", question="thanks"))
+    assert react(refused, heard("DECLINE", quality=0.0), UserType(), 60.0, rng) == "too_short"
+    assert react(refused, heard("CQ", quality=0.0), UserType(), 60.0, rng) == "thanks"
+
+
+def test_react__silence_and_dislike_of_questions_have_their_rates() -> None:
+    """Expressiveness is the rate of speaking up; dislike of questions that of complaining about one."""
+    rng = np.random.default_rng(0)
+    quiet = Character(expressiveness=0.3)
+    said = [react(quiet, heard("DA_medium", length=0.0), UserType(), 150.0, rng) for _ in range(3000)]
+    assert said.count("thanks") / len(said) == pytest.approx(0.3, abs=0.04)
+    curt = Character(expressiveness=1.0, reactions=Reactions(dislikes_questions=0.4))
+    said = [react(curt, heard("CQ", quality=0.0), UserType(), 150.0, rng) for _ in range(3000)]
+    assert said.count("off_target") / len(said) == pytest.approx(0.4, abs=0.04)
+
+
+# -- the player -------------------------------------------------------------------------------------------------------
+
+
+def test_scripted__satisfies_both_protocols() -> None:
+    """A scripted persona is a persona, and its policy a policy; each has a telling repr."""
+    persona = load_persona("concise")
+    assert isinstance(persona, Persona)
+    player = persona.policy(UserType())
+    assert isinstance(player, Policy)
+    assert "concise" in repr(player)
+
+
+def test_scripted__players_share_nothing() -> None:
+    """Two players of one persona do not disturb each other, and a deep copy goes on identically."""
+    persona = load_persona("hurried")
+    first, second = persona.policy(UserType()), persona.policy(UserType())
+    first.reset(1)
+    second.reset(1)
+    seen = observation()
+    moves = [first.act(seen, {}) for _ in range(20)]
+    twin = copy.deepcopy(second)
+    assert [second.act(seen, {}) for _ in range(20)] == moves
+    assert [twin.act(seen, {}) for _ in range(20)] == moves
+
+
+def test_scripted__waits_when_it_is_not_its_turn() -> None:
+    """In the text view, when only WAIT is legal, it waits without a word and without drawing."""
+    player = load_persona("concise").policy(UserType())
+    waiting = observation("text", legal=0)
+    waiting["action_mask"][11] = 1
+    assert player.act(waiting, {"messages": []}) == {"move": 11, "text": ""}
+
+
+def test_scripted__illegal_leave_becomes_a_question() -> None:
+    """Where leaving is not allowed, a persona that wants to leave asks on."""
+
+    class Leaver(ScriptedPersona):
+        def choose(self, sight: Any, info: Mapping[str, Any]) -> UserMove:
+            return UserMove("LEAVE", None)
+
+    player = Leaver().policy(UserType())
+    assert player.act(observation(), {}) == len(USER_MOVES) - 1
+    assert player.act(observation(legal=10), {}) == 0
+
+
+def test_scripted__wrong_moves_games_and_batches_are_refused() -> None:
+    """A choice that is no move, a foreign game, and two games at once each end in a clear error."""
+
+    class Odd(ScriptedPersona):
+        def choose(self, sight: Any, info: Mapping[str, Any]) -> UserMove:
+            return UserMove("XQ", "none")
+
+    with pytest.raises(UsageError, match="must return one of the user's moves"):
+        Odd().policy(UserType()).act(observation(), {})
+    observations, infos = parallel_env("matrix").reset(seed=0)
+    player = load_persona("concise").policy(UserType())
+    with pytest.raises(UsageError, match="take the persona 'random'"):
+        player.act(observations[USER], infos[USER])
+    with pytest.raises(UsageError, match="one policy per game"):
+        player.act_batch([observation()] * 2, [{}] * 2)
+    assert len(player.act_batch([observation()], [{}])) == 1
+
+
+def test_scripted__situations_by_view() -> None:
+    """Text says the situation; by moves it is guessed from what happened."""
+    player = ScriptedPersona().policy(UserType())
+    sight = see(observation())
+    for situation, short in (("answer_question", "answer"), ("rephrase", "rephrase"), ("next_question", "next")):
+        assert player.situation(sight, {"situation": situation}) == short
+    assert player.situation(sight, {}) == "first"
+    player.heard = heard("DA_medium")
+    assert player.situation(sight, {}) == "next"
+    assert player.situation(dataclasses.replace(sight, exchange=0.33), {}) == "rephrase"
+    asked = dataclasses.replace(sight, last_reply=AssistantMove("CQ", None))
+    assert player.situation(asked, {}) == "answer"
+
+
+def test_scripted__leaves_by_its_rules_and_forgives_the_fee() -> None:
+    """It leaves after enough bad exchanges or losses; the flat fee counts for neither."""
+
+    class Touchy(ScriptedPersona):
+        name = "touchy"
+        character = Character(leave=Leave(bad_in_a_row=2))
+
+    class Poor(ScriptedPersona):
+        name = "poor"
+        character = Character(leave=Leave(total_below=0.5))
+
+    silent = make_assistant("fixed:CQ")
+    for persona in (Touchy(), Poor()):
+        episode = play_episode(parallel_env("assist", pricing="subscription:fee=5"), persona, silent, seed=1)
+        moves = [step.user.move for step in episode.steps]
+        assert moves[-1] == "LEAVE"
+        assert len(moves) >= 3, "one exchange with the fee is not enough to go"
+    happy = play_episode(parallel_env("assist", p_harmful=0.0, hit_vague=1.0), Touchy(), make_assistant("fixed"), seed=1)
+    assert happy.steps[-1].user.move != "LEAVE"
+
+
+def test_scripted__drift_moves_what_it_asks_for() -> None:
+    """With every question done the wanted length grows by the factor, up to the limit."""
+
+    class Growing(ScriptedPersona):
+        types = UserType(ideal_tokens=60.0)
+        character = Character(drift=Drift(ideal_tokens=2.0, limit=200.0))
+
+    player = Growing().policy(UserType(ideal_tokens=60.0))
+    wanted = []
+    for questions in range(4):
+        player.questions = questions
+        wanted.append(player.ideal_tokens)
+    assert wanted == [60.0, 120.0, 200.0, 200.0]
+    rules = Reactions()
+    short = heard("DA_short", tokens=60.0, length=0.0)
+    theta = UserType(ideal_tokens=60.0)
+    assert truthful_reaction(rules, short, theta, 60.0) == "thanks"
+    assert truthful_reaction(rules, short, theta, 200.0) == "too_short"
+
+
+def test_scripted__counts_questions_and_bad_exchanges() -> None:
+    """Progress counts questions; an exchange below zero counts as bad, a good one wipes the count."""
+    player = ScriptedPersona().policy(UserType())
+    sight = see(observation())
+    seen = observation()
+    player.act(seen, {"payoff": {"value": 0.0, "time": -0.1}})
+    player.act(seen, {"payoff": {"value": 0.0, "time": -0.1}})
+    assert player.bad_in_a_row == 2
+    assert player.questions == 0
+    assert sight.progress == 0.0
+    later = observation()
+    later["observation"][ASSIST_LAYOUT["public"].start] = 0.25
+    player.act(later, {"payoff": {"value": 1.0, "time": -0.1}})
+    assert (player.bad_in_a_row, player.questions) == (0, 1)
+
+
+def test_scripted__reacts_to_the_reply_before() -> None:
+    """In the text view a wall of text is followed by the complaint about it."""
+
+    class Blunt(ScriptedPersona):
+        name = "blunt"
+        types = UserType(name="blunt", ideal_tokens=40.0, too_long=0.5)
+        character = Character(expressiveness=1.0)
+
+    env = parallel_env("assist_text", p_harmful=0.0)
+    episode = play_episode(env, Blunt(), make_assistant("fixed:DA_long", knowledge=_always_right(env)), seed=2)
+    users = [step.user for step in episode.steps if step.to_move == USER]
+    assert users
+    assert all(user.move.endswith("too_long") for user in users)
+    assert all(any(phrase in user.text for phrase in Wording().too_long) for user in users)
+
+
+def _always_right(env: Any) -> Any:
+    from gtalign_env.agents.assistants import Knowledge
+
+    knowledge = Knowledge(env.scenario.source)
+    knowledge.misread = knowledge  # type: ignore[method-assign, assignment]
+    return knowledge
+
+
+# -- words ------------------------------------------------------------------------------------------------------------
+
+
+def speaker(**wording: Any) -> Speaker:
+    """A speaker that neither greets nor closes."""
+    return Speaker(Wording(**{"greeting": (), "closer": (), **wording}), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("situation", "form", "expected"),
+    [
+        ("next_question", "VQ", "How tall is it?"),
+        ("next_question", "DQ", "How tall is K2 in metres?"),
+        ("rephrase", "VQ", "Again: How tall is it?"),
+        ("rephrase", "DQ", "Let me put it differently: How tall is K2 in metres?"),
+        ("answer_question", "DQ", "In metres, please."),
+    ],
+)
+def test_speaker__says_what_form_and_situation_call_for(situation: str, form: str, expected: str) -> None:
+    """Vague and detailed forms, rephrasings and answers come from the task."""
+    assert speaker().say(UserMove(form, "none"), TASK, situation, "Which unit?") == expected
+
+
+def test_speaker__vague_answers_are_no_answers() -> None:
+    """A vague answer to a question holds no fact of the task."""
+    words = speaker().say(UserMove("VQ", "none"), TASK, "answer_question", "Which unit?")
+    assert words in Wording().answer_vague
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("Which unit do you want?", "In metres, please."),
+        ("Which mountains do you mean?", "I mean K2."),
+        ("The mountain, and the unit?", "I mean K2. In metres, please."),
+        ("Say more?", "DETAILED"),
+        ("", "DETAILED"),
+    ],
+)
+def test_told_facts__by_topic_else_the_detailed_question(asked: str, told: str) -> None:
+    """Facts are told whose topics the question names; otherwise the detailed question is put."""
+    assert told_facts(TASK["facts"], asked, "DETAILED") == told  # type: ignore[arg-type]
+
+
+def test_speaker__reactions_come_first_and_no_phrase_twice_in_a_row() -> None:
+    """The reaction's phrase opens the line, and neighbours differ."""
+    phrases = ("One.", "Two.", "Three.")
+    voice = speaker(thanks=phrases)
+    starts = [voice.say(UserMove("VQ", "thanks"), TASK, "next_question", "").split()[0] for _ in range(40)]
+    assert set(starts) == set(phrases)
+    assert all(a != b for a, b in zip(starts, starts[1:], strict=False))
+
+
+def test_speaker__empty_lists_fall_back_to_the_tasks_words() -> None:
+    """A card may leave every list empty: then the task's own words are said."""
+    lists = {field.name: () for field in dataclasses.fields(Wording) if field.name != "tone"}
+    voice = speaker(**lists)
+    assert voice.say(UserMove("VQ", "thanks"), TASK, "next_question", "") == TASK["vague"]
+    assert voice.say(UserMove("VQ", "none"), TASK, "answer_question", "unit?") == TASK["vague"]
+    assert voice.say(UserMove("DQ", "none"), TASK, "answer_question", "unit?") == "In metres, please."
+    assert voice.say(UserMove("LEAVE", None), TASK, "next_question", "") == "Bye."
+
+
+def test_speaker__greets_once_and_separates_parts() -> None:
+    """The greeting stands in the first line only, and unfinished parts get a full stop before the next."""
+    voice = Speaker(
+        Wording(greeting=("hey there",), thanks=("ta",), closer=("bye now",), tone=Tone(greeting_rate=1, closer_rate=1)),
+        np.random.default_rng(0),
+    )
+    first, second = (voice.say(UserMove("VQ", "thanks"), TASK, "next_question", "") for _ in range(2))
+    assert first == "hey there. ta. How tall is it? bye now"
+    assert second == "ta. How tall is it? bye now"
+
+
+def test_speaker__tone_touches_its_own_words_only() -> None:
+    """Typos and lower case leave the question's names and numbers alone."""
+    tone = Tone(lower_case=True, typos=1.0, final_stop=False)
+    voice = speaker(ask_detailed=("Kindly explain properly: {question}",), tone=tone)
+    task = {**TASK, "detailed": "Convert 5 kW into BTU for Mr McAdam."}
+    words = voice.say(UserMove("DQ", "none"), task, "next_question", "")
+    own, _, content = words.partition(": ")
+    assert content == "convert 5 kW into BTU for Mr McAdam"
+    assert own == own.lower()
+    typed = own.split()
+    for meant, word in zip("kindly explain properly".split(), typed, strict=True):
+        assert sorted(word) == sorted(meant)
+    assert own != "kindly explain properly"
+    kept = [speaker(tone=tone).say(UserMove("DQ", "none"), {**TASK, "detailed": q}, "next_question", "") for q in ("I am", "NASA is")]
+    assert kept == ["I am", "NASA is"]
+
+
+def test_scripted__discloses_only_where_the_card_allows() -> None:
+    """A card with ``discloses`` states its type in the first line; the phrase needs the flag."""
+
+    class Open(ScriptedPersona):
+        discloses = True
+        wording = Wording(greeting=(), disclosure=("I like {ideal_tokens} tokens.",))
+
+    player = Open().policy(UserType(ideal_tokens=260.0))
+    info = {"task": TASK, "situation": "next_question", "messages": []}
+    assert player.say(UserMove("VQ", "none"), info).startswith("I like 260 tokens.")
+    assert "260" not in player.say(UserMove("VQ", "none"), info)
+
+
+# -- the random user --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scenario", ["assist", "matrix", "assist_text"])
+def test_random__plays_any_scenario_legally(scenario: str) -> None:
+    """The random user makes legal moves in every scenario, the same ones for the same seed."""
+    env = parallel_env(scenario, strict=True, **({} if scenario == "assist_text" else {"max_cycles": 30}))
+    episodes = [play_episode(env, load_persona("random"), make_assistant("random"), seed=3) for _ in range(2)]
+    assert episodes[0].error == {}
+    assert [s.user.action for s in episodes[0].steps] == [s.user.action for s in episodes[1].steps]
+
+
+def test_random__uses_every_legal_move_and_no_other() -> None:
+    """Over many draws exactly the legal moves appear."""
+    player = RandomPersona().policy(UserType())
+    player.reset(0)
+    seen = observation(legal=4)
+    assert {player.act(seen, {}) for _ in range(200)} == {0, 1, 2, 3}
