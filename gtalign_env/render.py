@@ -129,7 +129,9 @@ def signed(utils: float, decimals: int = 2) -> str:
     if not math.isfinite(utils):
         return str(utils)
     size = abs(utils)
-    text = f"{size:.{decimals}f}" if size < 1000 else f"{size:.0e}"
+    if size >= 99.995:  # never more than six characters
+        decimals = min(decimals, 1)
+    text = f"{size:.{decimals}f}" if size < 999.95 else f"{size:.0e}"
     return ("+" if utils > 0 else "−" if utils < 0 else " ") + text
 
 

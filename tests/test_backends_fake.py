@@ -128,7 +128,7 @@ def test_make_backend__passes_a_ready_one_through() -> None:
         ("fake", UsageError, "expected 'fake:' and what it should run, e.g. 'fake:rules'"),
         ("transformers:", UsageError, "e.g. 'transformers:PATH'"),
         ("fake:eco", UnknownNameError, "did you mean 'echo'"),
-        ("transfomers:x", UnknownNameError, "did you mean 'transformers'"),
+        ("transformer:x", UnknownNameError, "did you mean 'transformers'"),
         ("", UnknownNameError, "unknown backend ''"),
         (3, UsageError, "expected 'name:what'"),
     ],

@@ -13,7 +13,7 @@ import functools
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def readings(split: str) -> tuple[Reading, ...]:
 def share(split: str, field: str) -> float:
     """How often a field of the reading equals the label."""
     pairs = zip(replies(split), readings(split), strict=True)
-    return sum(row[field] == getattr(reading, field) for row, reading in pairs) / len(replies(split))
+    return sum(bool(row[field] == getattr(reading, field)) for row, reading in pairs) / len(replies(split))
 
 
 def confusion(split: str) -> list[str]:
@@ -59,24 +59,8 @@ def confusion(split: str) -> list[str]:
     counts = collections.Counter(
         (row["act"], reading.act) for row, reading in zip(replies(split), readings(split), strict=True)
     )
-    head = f"{split:>10} " + "".join(f"{act or 'silence':>9}" for act in ACTS)
+    head = " " * 11 + "".join(f"{act or 'silence':>9}" for act in ACTS)
     return [head, *(f"{act or 'silence':>10} " + "".join(f"{counts[act, read]:9}" for read in ACTS) for act in ACTS)]
-
-
-@pytest.fixture(scope="session")
-def reader_report(request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
-    """Collect lines, and show them at the end of the session even where output is captured."""
-    lines: list[str] = []
-    yield lines.append
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-    if terminal is None or not lines:  # a worker of pytest-xdist has no terminal
-        return
-    if capture is None:
-        terminal.write("\n" + "\n".join(lines) + "\n")
-    else:
-        with capture.global_and_fixture_disabled():
-            terminal.write("\n" + "\n".join(lines) + "\n")
 
 
 # --- labelled replies -------------------------------------------------------------------------------------------------
@@ -84,16 +68,12 @@ def reader_report(request: pytest.FixtureRequest) -> Iterator[Callable[[str], No
 
 @pytest.mark.parametrize(("split", "least"), [("tuned", 0.95), ("held_out", 0.9)])
 def test_read_reply__agrees_with_people_about_the_act(
-    split: str, least: float, reader_report: Callable[[str], None], record_property: Callable[[str, object], None]
+    split: str, least: float, figure: Callable[[str, object], None]
 ) -> None:
     """The act is that of a careful reader in 95 of 100 tuned and 90 of 100 held-out replies."""
     accuracy = share(split, "act")
-    record_property(f"act_accuracy_{split}", accuracy)
-    reader_report(
-        f"reader, {split}: act {accuracy:.3f} of {len(replies(split))}, refusal {share(split, 'refusal'):.3f}"
-    )
-    for line in confusion(split):
-        reader_report(line)
+    figure(f"reader, act accuracy, {split} (n = {len(replies(split))})", accuracy)
+    figure(f"reader, confusion of acts, {split} (rows: label; columns: reading)", "\n".join(confusion(split)))
     assert accuracy >= least
 
 
@@ -315,6 +295,8 @@ ATTACKS = {
     "blank lines": "\n ",
     "one word": "a",
     "thanks": "thanks ",
+    "hedges": "i'd love to help, but ",
+    "colons": "quick question: ",
 }
 
 
@@ -398,7 +380,7 @@ def test_read_user__a_phrase_of_the_task_is_no_reaction() -> None:
 
 
 @pytest.mark.shared_data
-def test_read_reply__finds_the_follow_up_questions_of_a_trained_model(reader_report: Callable[[str], None]) -> None:
+def test_read_reply__finds_the_follow_up_questions_of_a_trained_model(figure: Callable[[str, object], None]) -> None:
     """Of the 300 published replies, all of which ask something, at least 95 in 100 are read as asking."""
     if not REAL_OUTPUTS.exists():
         pytest.skip(f"{REAL_OUTPUTS} is not there")
@@ -407,6 +389,6 @@ def test_read_reply__finds_the_follow_up_questions_of_a_trained_model(reader_rep
         match[1] for output in outputs if (match := re.search(r"<response>(.*?)(?:</response>|$)", output, re.DOTALL))
     ]
     acts = collections.Counter(read_reply(text).act for text in spoken)
-    reader_report(f"reader, {len(spoken)} replies of a trained model: {dict(acts)}")
+    figure("reader, acts of 300 replies of a trained model", dict(acts))
     assert len(spoken) == 300
     assert acts["AQ"] + acts["CQ"] >= 0.95 * len(spoken)

@@ -38,7 +38,8 @@ def test_generic_env__calls_every_hook(hook: str) -> None:
         called.append(hook)
         return getattr(GenericEnv, hook)(env, *arguments)
 
-    env = GenericEnv(rounds=1, **{hook: replacement})
+    hooks: dict[str, Any] = {hook: replacement}
+    env = GenericEnv(rounds=1, **hooks)
     env.reset(seed=0)
     env.step({USER: 0, ASSISTANT: 0})
     assert called
@@ -160,7 +161,7 @@ def test_fake_backend__tokens_make_up_the_text(text: str) -> None:
     assert list(done.token_ids) == FakeBackend().tokenize(text)
 
 
-@given(st.text(), st.integers(0, 5))
+@given(st.text(), st.integers(1, 5))
 def test_fake_backend__cuts_at_the_token_limit(text: str, limit: int) -> None:
     """A reply is a beginning of the text, at most as long as allowed; the reason tells whether it was cut."""
     done = FakeBackend([text]).generate([ask("?")], Sampling(max_tokens=limit))[0]

@@ -41,7 +41,7 @@ def make_assistant(spec: str | Policy, **options: Any) -> Policy:
         if name == "oracle" and argument:
             return _call(factory, spec, {"player": make_assistant(argument), **options})
         return _call(factory, spec, options, *([argument] if argument else []))
-    if name in BACKENDS:
+    if name in BACKENDS or name in ("vllm", "openai"):
         return _call(load(_LLM), spec, options, spec)
     if is_python_spec(spec) or colon:
         return _as_policy(load_object(spec, wanted=("reset", "act")), spec, options)

@@ -75,7 +75,8 @@ def _scan(text: str) -> Iterator[tuple[Path, int]]:
                 section = (*section, counts[section])
             else:
                 section = _inside(section, counts)
-            yield section, number
+            for end in range(1, len(section) + 1):
+                yield section[:end], number
             continue
         key = _KEY.match(line) if depth == 0 else None
         if key is not None:

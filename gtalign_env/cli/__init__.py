@@ -14,6 +14,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 from gtalign_env.errors import GtalignError, UnknownNameError, UsageError
@@ -62,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         >>> main(["list", "--json", "nonsense"])
         2
     """
+    _open_missing_streams()
     arguments = [str(argument) for argument in (sys.argv[1:] if argv is None else argv)]
     try:
         code = _dispatch(arguments)
@@ -122,10 +124,17 @@ def _version() -> str:
     return f"gtalign {gtalign_env.__version__}"
 
 
+def _open_missing_streams() -> None:
+    """Python starts without a stream that its parent has closed; writing to nothing is better than failing."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+
+
 def _sentence(error: BaseException) -> str:
     """Return what to tell a person about an error, in one line."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'output'}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -6,20 +6,22 @@ import argparse
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gtalign_env.cli.common import PIPE_WIDTH, add_json, at_least, new_parser, print_json
-from gtalign_env.episode import Episode, iter_episodes
+from gtalign_env.episode import Episode, TornLineWarning, iter_episodes
 from gtalign_env.errors import UsageError
+from gtalign_env.render import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from gtalign_env.replay import Look
+    from gtalign_env.replay.summary import Row
 
-__all__ = ["add_parser", "run"]
+__all__ = ["add_parser", "counted", "run"]
 
 
 def add_parser(subparsers: Any) -> None:
@@ -82,19 +84,36 @@ def _speed(text: str) -> float:
 # -- reading --------------------------------------------------------------------------------------------------------------
 
 
-def _episodes(args: argparse.Namespace) -> Iterator[tuple[int, Episode]]:
-    """Yield (index, episode) of what was chosen, and say what was skipped."""
-    found = 0
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for index, episode in enumerate(iter_episodes(args.file)):
-            found += 1
-            if args.episode in (None, index + 1):
-                yield index, episode
-    for warning in caught:
-        print(f"gtalign: note: {' '.join(str(warning.message).split())}", file=sys.stderr)
-    if args.episode is not None and args.episode > found:
-        raise UsageError(f"--episode {args.episode}: {args.file} holds {found} episode{'s' * (found != 1)}")
+class _Reading:
+    """Reads a file once: yields (index, episode) of what was chosen, counts all, and says what was skipped."""
+
+    def __init__(self, args: argparse.Namespace, *, whole: bool = False) -> None:
+        self.file: str = args.file
+        self.only: int | None = args.episode
+        self.whole = whole
+        self.count = 0
+
+    def __iter__(self) -> Iterator[tuple[int, Episode]]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", TornLineWarning)
+            for index, episode in enumerate(iter_episodes(self.file)):
+                self.count += 1
+                if self.whole or self.only in (None, index + 1):
+                    yield index, episode
+        for warning in caught:
+            print(f"gtalign: note: {one_line(warning.message)}", file=sys.stderr)
+        if self.only is not None and self.only > self.count:
+            raise UsageError(f"--episode {self.only}: {self.file} holds {counted(self.count, 'episode')}")
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number of things in words.
+
+    Example:
+        >>> counted(1, "frame"), counted(2, "frame")
+        ('1 frame', '2 frames')
+    """
+    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def _look(args: argparse.Namespace) -> Look:
@@ -127,21 +146,16 @@ def _show(args: argparse.Namespace) -> int:
         return _print_frames(args, console)
     from gtalign_env.replay.style import pick_scheme
 
-    chosen = args.episode
-    args.episode = None  # all are read, so that [ and ] lead to the others
-    episodes = [episode for _, episode in _episodes(args)]
-    if chosen is not None and chosen > len(episodes):
-        raise UsageError(f"--episode {chosen}: {args.file} holds {len(episodes)} episode{'s' * (len(episodes) != 1)}")
     watch(
         args.file,
-        episodes,
-        episode=(chosen or 1) - 1,
+        [episode for _, episode in _Reading(args, whole=True)],  # [ and ] lead to all of them
+        episode=(args.episode or 1) - 1,
         scheme=pick_scheme(args.theme),
         color=not args.no_color,
         reveal=args.reveal,
         full=args.full,
         speed=args.speed,
-        direct=chosen is not None,
+        direct=args.episode is not None,
     )
     return 0
 
@@ -150,26 +164,26 @@ def _print_frames(args: argparse.Namespace, console: Console) -> int:
     """Print the summary of a file of several episodes, then every frame."""
     from gtalign_env.replay import print_story, summarise, tell
 
-    episodes = list(_episodes(args))
-    count = len(episodes) if args.episode is None else 1
-    if count > 1:
-        _print_summary(args, console, summarise(episode for _, episode in episodes), count)
+    reading = _Reading(args)
+    episodes = list(reading)
+    if len(episodes) > 1:
+        _print_summary(args, console, summarise(episode for _, episode in episodes))
         console.print()
     for index, episode in episodes:
-        story = tell(episode, index=index if count > 1 else 0, count=count)
+        story = tell(episode, index=index, count=reading.count)
         steps = None if args.step is None else [args.step - 1]
         if args.step is not None and args.step > story.frames:
-            raise UsageError(f"--step {args.step}: episode {index + 1} has {story.frames} steps")
+            raise UsageError(f"--step {args.step}: episode {index + 1} has {counted(story.steps, 'step')}")
         print_story(console, story, look=_look(args), steps=steps, scheme=args.theme)
         console.print()
     return 0
 
 
-def _print_summary(args: argparse.Namespace, console: Console, rows: Any, count: int) -> None:
-    from gtalign_env.render import one_line
+def _print_summary(args: argparse.Namespace, console: Console, rows: Sequence[Row]) -> None:
     from gtalign_env.replay import print_summary
 
-    print_summary(console, rows, title=f"{one_line(args.file)}: {count} episode{'s' * (count != 1)}", scheme=args.theme)
+    count = counted(sum(row.episodes for row in rows), "episode")
+    print_summary(console, rows, title=f"{one_line(args.file)}: {count}", scheme=args.theme)
 
 
 # -- summing up, verifying, exporting -------------------------------------------------------------------------------------
@@ -179,11 +193,11 @@ def _summary(args: argparse.Namespace) -> int:
     from gtalign_env.replay import summarise
 
     console = None if args.json else _console(args)
-    rows = summarise(episode for _, episode in _episodes(args))
+    rows = summarise(episode for _, episode in _Reading(args))
     if console is None:
         print_json([row.as_dict() for row in rows])
     else:
-        _print_summary(args, console, rows, sum(row.episodes for row in rows))
+        _print_summary(args, console, rows)
     return 0
 
 
@@ -194,7 +208,7 @@ def _verify(args: argparse.Namespace) -> int:
     checked = 0
     notes: dict[str, int] = {}
     wrong: list[dict[str, Any]] = []
-    for index, episode in _episodes(args):
+    for index, episode in _Reading(args):
         checked += 1
         note = version_note(episode)
         if note:
@@ -206,14 +220,14 @@ def _verify(args: argparse.Namespace) -> int:
             if not args.json:
                 print(f"episode {index + 1}, {found}")
     for note, times in notes.items():
-        print(f"gtalign: note: {times} episode{'s' * (times != 1)} {note}", file=sys.stderr)
+        print(f"gtalign: note: {counted(times, 'episode')} {note}", file=sys.stderr)
     failed = len({entry["episode"] for entry in wrong})
     if args.json:
         print_json({"episodes": checked, "equal": not wrong, "differences": wrong, "notes": list(notes)})
     elif wrong:
-        print(f"{failed} of {checked} episodes differ from their record")
+        print(f"{failed} of {counted(checked, 'episode')} differ from what playing it again gives")
     else:
-        print(f"{checked} episode{'s' * (checked != 1)}: played again, every step is as recorded")
+        print(f"{counted(checked, 'episode')}: played again, every step is as recorded")
     return 1 if wrong else 0
 
 
@@ -222,10 +236,10 @@ def _export(args: argparse.Namespace) -> int:
     from gtalign_env.replay.frame import check_width
 
     width = check_width(args.width or 100)
-    episodes = list(_episodes(args))
-    count = len(episodes) if args.episode is None else 1
-    stories = [tell(episode, index=index if count > 1 else 0, count=count) for index, episode in episodes]
+    reading = _Reading(args)
+    episodes = list(reading)
+    stories = [tell(episode, index=index, count=reading.count) for index, episode in episodes]
     export(Path(args.export), stories, width=width, scheme=args.theme, look=_look(args))
     frames = sum(story.frames for story in stories)
-    print(f"{args.export}: {frames} frame{'s' * (frames != 1)} of {count} episode{'s' * (count != 1)}")
+    print(f"{args.export}: {counted(frames, 'frame')} of {counted(len(stories), 'episode')}")
     return 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-__all__ = ["beside", "pad", "signed_bar", "sparkline"]
+__all__ = ["beside", "drawable", "pad", "signed_bar", "sparkline"]
 
 _LEVELS = "▁▂▃▄▅▆▇█"
 
@@ -62,7 +62,7 @@ def sparkline(
     """
     if width < 1 or not values:
         return ""
-    points = [value if math.isfinite(value) else 0.0 for value in values]
+    points = [drawable(value) for value in values]
     if len(points) > width:
         step = (len(points) - 1) / max(width - 1, 1)
         points = [points[len(points) - 1 - round(i * step)] for i in reversed(range(width))]
@@ -71,6 +71,16 @@ def sparkline(
     span = (top - bottom) or 1.0
     last = len(_LEVELS) - 1
     return "".join(_LEVELS[min(max(round((point - bottom) / span * last), 0), last)] for point in points)
+
+
+def drawable(value: float) -> float:
+    """Return a number that can be scaled: nothing infinite, nothing beyond ±1e12.
+
+    Example:
+        >>> drawable(0.5), drawable(float("inf")), drawable(float("nan"))
+        (0.5, 1000000000000.0, 0.0)
+    """
+    return 0.0 if math.isnan(value) else min(max(value, -1e12), 1e12)
 
 
 def pad(line: Text, width: int) -> Text:

@@ -181,10 +181,8 @@ def _svg_line(line: Text, x: float, y: float) -> Iterator[str]:
 
 def _svg_style(scheme: Scheme) -> str:
     def rules(name: str) -> str:
-        back, ink = PAPER[name]
-        card = {"dark": "#161b22", "light": "#f6f8fa"}[name]
-        colors = "".join(f".{role}{{fill:{color}}}" for role, color in PALETTES[name].items())
-        return f".paper{{fill:{back}}}.card{{fill:{card}}}.ink,.t{{fill:{ink}}}{colors}.made{{fill:{card}}}"
+        fills = "".join(f".{part}{{fill:{color}}}" for part, color in {**PAPER[name], **PALETTES[name]}.items())
+        return f".t{{fill:{PAPER[name]['ink']}}}{fills}.made{{fill:{PAPER[name]['card']}}}"
 
     if scheme != "auto":
         return rules(scheme)
@@ -218,10 +216,8 @@ def _html_run(run: Run) -> str:
 
 def _html_colors(scheme: Scheme) -> str:
     def variables(name: str) -> str:
-        back, ink = PAPER[name]
-        card = {"dark": "#161b22", "light": "#f6f8fa"}[name]
-        colors = "".join(f"--{role}:{color};" for role, color in PALETTES[name].items())
-        return f":root{{--paper:{back};--card:{card};--ink:{ink};{colors}}}"
+        colors = "".join(f"--{part}:{color};" for part, color in {**PAPER[name], **PALETTES[name]}.items())
+        return f":root{{{colors}}}"
 
     classes = "".join(f".{role}{{color:var(--{role})}}" for role in ROLES)
     if scheme != "auto":

@@ -14,7 +14,7 @@ from rich.text import Text
 from gtalign_env.episode import Episode, SideRecord
 from gtalign_env.errors import UsageError
 from gtalign_env.render import one_line, signed
-from gtalign_env.replay.bars import beside, pad, signed_bar, sparkline
+from gtalign_env.replay.bars import beside, drawable, pad, signed_bar, sparkline
 from gtalign_env.replay.matrix import matrix_lines
 from gtalign_env.replay.speech import FOLD_LINES, Folding, fold, speech_lines, wrapped
 from gtalign_env.replay.stage import stage_matrix
@@ -206,7 +206,7 @@ def _account(story: Story, side: int, step: int, record: SideRecord, width: int,
 
 def _run(story: Story, totals: Sequence[float], step: int, width: int, role: str) -> Text:
     """Return the running total so far as a sparkline; steps to come are dots. Both sides share one scale."""
-    every = [value for pair in story.totals for value in pair]
+    every = [drawable(value) for pair in story.totals for value in pair]
     low, high = min(0.0, *every), max(0.0, *every)
     cells = min(max(width // story.steps, 1), 3)  # per step
     values = [value for value in totals[: step + 1] for _ in range(cells)]
@@ -259,7 +259,7 @@ def _task(episode: Episode, step: int) -> dict[str, Any] | None:
 
 def _block(label: str, text: str, width: int) -> list[Text]:
     body = fold(one_line(text), width - 10, Folding(lines=3))
-    return [Text.assemble((f"{label if i == 0 else '':<9} ", "muted"), line) for i, line in enumerate(body)]
+    return [Text.assemble(pad(Text(label if i == 0 else "", style="muted"), 9), " ", line) for i, line in enumerate(body)]
 
 
 def _fields(value: Any) -> str:

@@ -111,11 +111,11 @@ class Screen:
         story = self.story(stand.episode)
         look = Look(reveal=stand.reveal, full=stand.full, interactive=True)
         history = (6, 4, 2, 1) if story.episode.view == "text" else (1,)
-        for tight, earlier in (*((False, count) for count in history), (True, 1)):
-            lines = frame_lines(story, stand.step, width, dataclasses.replace(look, tight=tight, history=earlier))
+        for earlier in history:
+            lines = frame_lines(story, stand.step, width, dataclasses.replace(look, history=earlier))
             if len(lines) <= room:
                 return lines
-        return lines
+        return frame_lines(story, stand.step, width, dataclasses.replace(look, tight=True))
 
     def _status(self, stand: Stand, width: int, *, above: int, below: int) -> Text:
         if stand.prompt is not None:

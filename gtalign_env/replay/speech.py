@@ -152,10 +152,10 @@ def _written(story: Story, step: int, width: int, folding: Folding) -> list[Text
     shorter = dataclasses.replace(folding, lines=max(folding.lines // 3, 2))
     lines = []
     for agent, side, before in _heard(story.episode, step)[-folding.history :]:
-        lines += _utterance(story, agent, side, width, shorter, tokens=_tokens(before), record=None)
+        new = step == 0  # the opening was not shown before
+        lines += _utterance(story, agent, side, width, folding if new else shorter, said_in=before, muted=not new)
         lines += [Text("")] if folding.blank else []
-    now = _utterance(story, speaker, _side(record, speaker), width, folding, tokens=_tokens(record), record=record)
-    return lines + now
+    return lines + _utterance(story, speaker, _side(record, speaker), width, folding, said_in=record, now=True)
 
 
 def _heard(episode: Episode, step: int) -> list[tuple[str, SideRecord, StepRecord | None]]:
@@ -163,10 +163,8 @@ def _heard(episode: Episode, step: int) -> list[tuple[str, SideRecord, StepRecor
     heard: list[tuple[str, SideRecord, StepRecord | None]] = []
     if episode.opening:
         heard.append((USER, SideRecord(digest="", text=episode.opening), None))
-    for record in episode.steps[:step]:
-        if record.to_move in (USER, ASSISTANT):
-            heard.append((record.to_move, _side(record, record.to_move), record))
-    return heard
+    turns = [record for record in episode.steps[:step] if record.to_move in (USER, ASSISTANT)]
+    return heard + [(record.to_move, _side(record, record.to_move), record) for record in turns]
 
 
 def _tokens(record: StepRecord | None) -> int:
@@ -184,15 +182,19 @@ def _utterance(
     width: int,
     folding: Folding,
     *,
-    tokens: int,
-    record: StepRecord | None,
+    said_in: StepRecord | None,
+    now: bool = False,
+    muted: bool = False,
 ) -> list[Text]:
     """Return one bubble, the user's at the left edge, the assistant's at the right one; wide screens have true columns."""
     column = (width - 2) // 2 if width >= _WIDE else width - max(width // 5, 12)
     role, name = ("user", story.user) if agent == USER else ("assistant", story.assistant)
-    body = fold(side.text, column - 2, folding, tokens=tokens)
-    if record is not None:
-        body += _made(agent, side, record, column - 2) + _notes(side)
+    body = fold(side.text, column - 2, folding, tokens=_tokens(said_in) if agent == ASSISTANT else 0)
+    if muted:
+        for line in body:
+            line.stylize("muted")
+    if now and said_in is not None:
+        body += _made(agent, side, said_in, column - 2) + _notes(side)
     lines = _bubble(role, name, body, column)
     indent = 0 if agent == USER else width - column
     return [Text.assemble(" " * indent, line) for line in lines]

@@ -97,7 +97,7 @@ def _scenario(name: str, options: str) -> Any:
     wanted = {key: value for key, value in json.loads(options).items() if key not in _ENV_ONLY}
     try:
         return make_scenario(name, **wanted)
-    except (GtalignError, TypeError, OSError):
+    except (GtalignError, KeyError, TypeError, ValueError, OSError):
         return None
 
 
@@ -110,7 +110,7 @@ def _cut(name: str, options: str, public: str, theta: str, pricing: str) -> Stag
     try:
         game = scenario.stage_game(json.loads(public), user_type, json.loads(pricing))
         nash, pareto = pure_nash_cells(game[2], game[3]), pareto_cells(game[2], game[3])
-    except GtalignError:
+    except (GtalignError, KeyError, TypeError, ValueError):  # a record that somebody else wrote
         return None
     return StageMatrix(
         user_moves=tuple(game[0]),

@@ -11,6 +11,7 @@ from typing import Any
 from gtalign_env.episode import Episode, StepRecord
 from gtalign_env.registration import SCENARIOS
 from gtalign_env.render import one_line, reply_words
+from gtalign_env.replay.bars import drawable
 from gtalign_env.replay.stage import registered_scenario
 from gtalign_env.types import ASSISTANT, USER
 
@@ -68,7 +69,7 @@ def tell(episode: Episode, *, index: int = 0, count: int = 1) -> Story:
     scenario = registered_scenario(episode) if episode.view == "strategic" else None
     questions, exchanges = _sizes(episode, scenario)
     sides = [(step.user, step.assistant) for step in episode.steps]
-    items = [abs(value) for pair in sides for side in pair for value in side.items.values() if math.isfinite(value)]
+    items = [abs(drawable(value)) for pair in sides for side in pair for value in side.items.values()]
     return Story(
         episode=episode,
         index=index,

@@ -13,7 +13,18 @@ from typing import IO, Any, Literal
 from rich.console import Console
 from rich.theme import Theme
 
-__all__ = ["PALETTES", "ROLES", "AsciiWriter", "Scheme", "ascii_text", "is_unicode", "make_console", "pick_scheme", "theme"]
+__all__ = [
+    "PALETTES",
+    "PAPER",
+    "ROLES",
+    "AsciiWriter",
+    "Scheme",
+    "ascii_text",
+    "is_unicode",
+    "make_console",
+    "pick_scheme",
+    "theme",
+]
 
 Scheme = Literal["auto", "dark", "light"]
 
@@ -54,8 +65,11 @@ PALETTES: Mapping[str, Mapping[str, str]] = {
 }
 """Colours by scheme and role. Those of ``auto`` are of middle luminance: at least 4.3 : 1 against black and against white."""
 
-PAPER: Mapping[str, tuple[str, str]] = {"dark": ("#0d1117", "#e6edf3"), "light": ("#ffffff", "#1f2328")}
-"""Background and text of exported pages."""
+PAPER: Mapping[str, Mapping[str, str]] = {
+    "dark": {"paper": "#0d1117", "card": "#161b22", "ink": "#e6edf3"},
+    "light": {"paper": "#ffffff", "card": "#f6f8fa", "ink": "#1f2328"},
+}
+"""Background, frames and text of exported pages."""
 
 _ASCII = str.maketrans(
     "─━│┃┼╭╮╰╯├┤▌▐█▏▕▁▂▃▄▅▆▇●○◆◇✓✗×·…−“”‘’→←↑↓▶■□θ√",

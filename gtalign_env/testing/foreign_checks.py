@@ -9,16 +9,15 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import random  # noqa: TID251 - put back as it was
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 from gymnasium.utils.env_checker import check_env as gymnasium_checker
 from pettingzoo import AECEnv
 from pettingzoo.utils.conversions import parallel_to_aec
 
+from gtalign_env.testing.global_state import preserved
 from gtalign_env.testing.subject import Skipped, Subject
 
 __all__ = [
@@ -105,20 +104,12 @@ def _foreign(subject: Subject, name: str, run: Callable[[], None]) -> None:
 @contextlib.contextmanager
 def _guarded() -> Iterator[None]:
     """Silence what the tests print, turn warnings into errors, and put the global random state back."""
-    states = np.random.get_state(), random.getstate()  # noqa: NPY002, TID251
-    try:
-        with (
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("error")
-            for beginning in IGNORED_WARNINGS:
-                warnings.filterwarnings("ignore", message=rf"(\x1b\[\d+m)?(WARN: )?{beginning}")
-            yield
-    finally:
-        np.random.set_state(states[0])  # noqa: NPY002, TID251
-        random.setstate(states[1])
+    silence = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+    with preserved(), silence[0], silence[1], warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for beginning in IGNORED_WARNINGS:
+            warnings.filterwarnings("ignore", message=rf"(\x1b\[\d+m)?(WARN: )?{beginning}")
+        yield
 
 
 def _aec(subject: Subject, **options: Any) -> Any:

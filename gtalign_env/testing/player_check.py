@@ -7,7 +7,6 @@ import copy
 import dataclasses
 import functools
 import io
-import random  # noqa: TID251 - its state is only compared, never drawn from
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from gtalign_env.errors import UsageError
 from gtalign_env.protocols import BatchPolicy, Persona, Policy
 from gtalign_env.testing.compare import difference, leaves, short
 from gtalign_env.testing.env_check import run_checks
+from gtalign_env.testing.global_state import preserved, snapshot
 from gtalign_env.testing.report import Report
 from gtalign_env.testing.subject import MAX_STEPS, Judge, Subject, is_text_space, mask_of, may_move
 from gtalign_env.types import AGENTS, ASSISTANT, NUMERIC_TYPE_FIELDS, USER, UserType
@@ -324,10 +324,11 @@ _PLAYING = (legal_actions, deterministic, reads_only, global_state)
 @contextlib.contextmanager
 def _untouched(table: _Table, what: str) -> Iterator[None]:
     out = io.StringIO()
-    before = np.random.get_state(), random.getstate()  # noqa: NPY002, TID251
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+    with preserved(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        before = snapshot()
         yield
-    if difference(before, (np.random.get_state(), random.getstate())):  # noqa: NPY002, TID251
+        changed = difference(before, snapshot())
+    if changed:
         cure = "draw from a generator of your own"
         table.fail(expected=f"{what} to leave the global random state alone", came="a change", cure=cure)
     if out.getvalue():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
-import random  # noqa: TID251 - its state is only compared, never drawn from
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ import cloudpickle  # type: ignore[import-untyped]
 import numpy as np
 
 from gtalign_env.testing.compare import difference, mutable_parts, scramble, short
+from gtalign_env.testing.global_state import preserved, snapshot
 from gtalign_env.testing.subject import Frame, Subject, script_of
 
 __all__ = [
@@ -178,18 +178,15 @@ def _not_returned_before(subject: Subject, frame: Frame, owners: dict[int, tuple
 
 def global_random_state(subject: Subject) -> None:
     """Neither NumPy's nor Python's global random state is read or written."""
-    before = _global_state()
-    env = subject.make()
-    for seed in (*subject.seeds, None):
-        for frame in subject.episode(env, seed):
-            if difference(before, _global_state()):
-                came = f"np.random or random changed in {frame.where}"
-                cure = "draw from self.np_random; a space's sample() is the caller's"
-                subject.fail(expected="the global random state to be left alone", came=came, cure=cure)
-
-
-def _global_state() -> tuple[Any, ...]:
-    return (np.random.get_state(), random.getstate())  # noqa: NPY002, TID251 - compared, never drawn from
+    with preserved():
+        before = snapshot()
+        env = subject.make()
+        for seed in (*subject.seeds, None):
+            for frame in subject.episode(env, seed):
+                if difference(before, snapshot()):
+                    came = f"np.random or random changed in {frame.where}"
+                    cure = "draw from self.np_random; a space's sample() is the caller's"
+                    subject.fail(expected="the global random state to be left alone", came=came, cure=cure)
 
 
 def quiet(subject: Subject) -> None:

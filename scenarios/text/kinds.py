@@ -8,6 +8,7 @@ move). ``refusals`` adds ``refusal`` and ``limitation``.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 from gtalign_env.scenarios.text import lexicon
@@ -17,40 +18,61 @@ __all__ = ["judge", "statement_kind"]
 
 
 def judge(spoken: list[Sentence]) -> list[str]:
-    """Judge each sentence in its context: the lead-in of its list, the question before it."""
+    """Judge each sentence in its context: the lead-in of its list, the question before it.
+
+    Example:
+        >>> from gtalign_env.scenarios.text.speech import sentences
+        >>> judge(sentences("Good question! It is 4 km. Does that help? Are you walking?"))
+        ['filler', 'answer', 'closer?', 'ask']
+    """
     kinds: list[str] = []
-    lead, creative = "", False
-    asked: Sentence | None = None
+    place = _Place()
     for n, sentence in enumerate(spoken):
         last = n == len(spoken) - 1
-        text = sentence.text
-        if creative and lexicon.OFFER_QUESTION.match(text) is not None:
-            creative = False
-        if _is_meta(text):
-            kind = "meta"
-        elif not any(map(str.isalnum, text)):
-            kind = "answer"
-        elif _is_question(sentence, last=last):
-            kind = "answer" if creative or _is_content(sentence, lead) else _question_kind(sentence, last=last)
-        elif creative:
-            kind = "answer"
-        elif asked is not None and (sentence.item or lexicon.EXAMPLE.match(text) is not None):
-            kind = "options"
-        else:
-            kind = "answer" if sentence.item and lead == "content" else statement_kind(text)
-            if sentence.item and lead == "clarify":
-                kind = "ask"
-        if kind == "ask" and kinds and kinds[-1] == "answer" and _asks_which(spoken[n - 1].text, text):
+        kind = _kind(sentence, place, last=last)
+        if kind == "ask" and kinds and kinds[-1] == "answer" and _asks_which(spoken[n - 1].text, sentence.text):
             kinds[-1] = "filler"
         kinds.append(kind)
-        if kind == "ask" and (sentence.item or _is_addressed(text)):
-            asked = sentence
-        elif kind != "options":
-            asked = None
-        if not sentence.item and sentence.last_in_line:
-            lead = _lead(text) if text.endswith(":") or (not last and spoken[n + 1].item) else ""
-            creative = creative or _introduces_text(text)
+        place.move_on(sentence, kind, before_item=not last and spoken[n + 1].item)
     return kinds
+
+
+@dataclasses.dataclass(slots=True)
+class _Place:
+    """What the sentences so far make of the next one."""
+
+    lead: str = ""
+    """What the last line outside a list introduced: ``"content"``, ``"clarify"`` or nothing in particular."""
+    composed: bool = False
+    """Whether a composed text (a poem, a letter) has been announced and goes on."""
+    asked: bool = False
+    """Whether a question to the user, or options for its answer, came right before."""
+
+    def move_on(self, sentence: Sentence, kind: str, *, before_item: bool) -> None:
+        """Take a judged sentence into account."""
+        text = sentence.text
+        self.asked = (self.asked and kind == "options") or (kind == "ask" and (sentence.item or _is_addressed(text)))
+        if not sentence.item and sentence.last_in_line:
+            self.lead = _lead(text) if text.endswith(":") or before_item else ""
+            self.composed = self.composed or _introduces_text(text)
+
+
+def _kind(sentence: Sentence, place: _Place, *, last: bool) -> str:
+    """Judge one sentence in its place."""
+    text = sentence.text
+    if place.composed and lexicon.OFFER_QUESTION.match(text) is not None:
+        place.composed = False
+    if _is_meta(text):
+        return "meta"
+    if place.composed or not any(map(str.isalnum, text)):
+        return "answer"
+    if _is_question(sentence, last=last):
+        return "answer" if _is_content(sentence, place.lead) else _question_kind(sentence, last=last)
+    if place.asked and (sentence.item or lexicon.EXAMPLE.match(text) is not None):
+        return "options"
+    if sentence.item and place.lead:
+        return "ask" if place.lead == "clarify" else "answer"
+    return statement_kind(text)
 
 
 def _introduces_text(text: str) -> bool:
@@ -145,27 +167,45 @@ def _is_closer(clause: str) -> bool:
 
 
 def statement_kind(text: str) -> str:
-    """Judge a sentence that is no question."""
+    """Judge a sentence that is no question, and what stands behind its "but" or colon where the front says nothing.
+
+    Example:
+        >>> [statement_kind(text) for text in ("i'd love to help.", "i'd love to help, but the shop is closed.")]
+        ['filler', 'answer']
+    """
     text = _peel(text)
+    kind = _plain_kind(text)
+    if kind != "filler":
+        return kind
+    _, but, behind_but = text.partition(", but ")
+    _, colon, behind_colon = text.partition(": ")
+    answers = (but and len(behind_but.split(None, 3)) >= 3 and _plain_kind(_peel(behind_but)) == "answer") or (
+        colon and _plain_kind(_peel(behind_colon)) == "answer"
+    )
+    return "answer" if answers else "filler"
+
+
+def _plain_kind(text: str) -> str:
+    """Judge a statement by its first words."""
     if not any(map(str.isalnum, text)) and CONTENT not in text:
         return "filler"
     if lexicon.REQUEST.match(text) is not None:
         return "ask"
-    if text.endswith("!") and text.count(" ") in (1, 2, 3) and not any(map(str.isdigit, text)) and CONTENT not in text:
-        return "filler"  # "What fun!"
     if lexicon.CLOSER_STATEMENT.match(text) is not None:
         return "closer"
     if lexicon.OFFER.match(text) is not None and (" i " in text or " i'" in text or "please" in text):
         return "soft"
     if " need " in text[:90] and lexicon.NEEDS_ANYWHERE.search(text, 0, 90) is not None:
         return "soft"
-    if lexicon.FILLER.match(text) is None and not _speaks_of_itself(text) and not _is_vague(text):
-        return "answer"
-    _, but, rest = text.partition(", but ")
-    if but and len(rest.split()) >= 3 and statement_kind(rest) == "answer":
-        return "answer"
-    _, colon, rest = text.partition(": ")
-    return "answer" if colon and statement_kind(rest) == "answer" else "filler"
+    says_nothing = lexicon.FILLER.match(text) is not None or _speaks_of_itself(text) or _is_vague(text) or _cheers(text)
+    return "filler" if says_nothing else "answer"
+
+
+def _cheers(text: str) -> bool:
+    """Whether a sentence is a short exclamation: "What fun!"."""
+    if not text.endswith("!") or not 1 <= text.count(" ") <= 3:
+        return False
+    return CONTENT not in text and not any(map(str.isdigit, text))
 
 
 def _is_vague(text: str) -> bool:

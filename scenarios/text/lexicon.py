@@ -116,15 +116,14 @@ OFFER_QUESTION = any_of(
 """Clearly the assistant's own voice, even right behind a text it has just composed."""
 
 CLOSER_WORDS = frozenset(
-    "a about all an and another answer answered any anything are assist assistance at be better can clarify clear clearer correct "
-    "could detail "
-    "details did do does else elaborate enough explain explanation explore find follow-up for further get good great "
-    "has have "
-    "help helpful helped hear here how i i'm if in information info into is it it's know learn let like make makes "
-    "may "
-    "me more need now of ok okay on or other please question questions read ready right sense shall should so some "
-    "sound sounds sure tell that the them there these this to today topic up useful want was we with would you you'd "
-    "your".split()
+    """
+    a about all an and another answer answered any anything are assist assistance at be better can clarify clear
+    clearer correct could detail details did do does else elaborate enough explain explanation explore find follow-
+    up for further get good great has have help helpful helped hear here how i i'm if in information info into is it
+    it's know learn let like make makes may me more need now of ok okay on or other please question questions read
+    ready right sense shall should so some sound sounds sure tell that the them there these this to today topic up
+    useful want was we with would you you'd your
+    """.split()
 )
 """A question made of these alone asks nothing about the request: "Does that help?", "Would you like to know more?"."""
 
@@ -156,7 +155,10 @@ CLOSER_STATEMENT = any_of(
 
 # --- requests without a question mark ---------------------------------------------------------------------------------
 
-_PLEASE = r"(?:to [^,.]{2,60}, )?(?:(?:so|then|just|please|kindly|to help(?: you)?(?: better)?,?|first,?|if you (?:can|could|like),?) ){0,3}"
+_PLEASE = (
+    r"(?:to [^,.]{2,60}, )?(?:(?:so|then|just|please|kindly|to help(?: you)?(?: better)?,?|first,?|if you (?:can|could|"
+    r"like),?) ){0,3}"
+)
 
 _PLEASE_DO = r"(?:to [^,.]{2,60}, )?(?:(?:so|then|just|could you) )?(?:please|kindly) (?:\w+ly )?"
 
@@ -304,8 +306,8 @@ SEVERAL = any_of(
 """Says that there are several; no answer if the next sentence asks which."""
 
 AMBIGUOUS_ANYWHERE = any_of(
-    r"\b(?:a couple|several|many|multiple|different|various|more than one|ambiguous|two (?:things|ways|meanings|"
-    r"possibilities)|(?:could|can|might|may) (?:mean|refer|be)|both (?:a|an|the)|same name|either)\b"
+    r"\b(?:a couple|more than one|ambiguous|two (?:things|ways|meanings|possibilities)|(?:could|can|might|may) (?:mean|"
+    r"refer|be)|both (?:a|an|the)|same name|either)\b"
 )
 """Says, in passing, that the request can be read in more than one way."""
 

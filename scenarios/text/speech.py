@@ -70,12 +70,13 @@ def unwrap(text: str) -> str:
         if close < 0:
             break
         start = close + len(block[1]) + 3
-    opened = _RESPONSE.match(text, start)
-    if opened is not None:
-        close = text.find(f"</{opened[1]}>", opened.end())
-        text = text[opened.end() :] if close < 0 else text[opened.end() : close]
-    elif start:
-        text = text[start:]
+    text = text[start:]
+    for _ in range(3):  # tags within tags
+        opened = _RESPONSE.match(text)
+        if opened is None:
+            break
+        close = text.rfind(f"</{opened[1]}>")
+        text = text[opened.end() :] if close < opened.end() else text[opened.end() : close]
     label = _MOVE_LABEL.match(text)
     text = text[label.end() if label else 0 :].strip()
     if text.startswith("{") or _FENCE_JSON.match(text) is not None:
