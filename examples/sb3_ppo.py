@@ -13,6 +13,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
@@ -44,6 +45,7 @@ def evaluate(model: PPO | None, episodes: int = 100) -> tuple[float, float]:
 def main() -> None:
     """Train, and compare with moving at random."""
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 15_000
+    torch.set_num_threads(1)  # networks as small as these gain nothing from more
     envs = make_vec_env(make, n_envs=8, seed=0)
     model = PPO(
         "MultiInputPolicy", envs, n_steps=128, batch_size=256, learning_rate=1e-3, gamma=1.0, seed=0, device="cpu"

@@ -22,10 +22,16 @@ _PERSONAS: dict[str, str] = {
     "random": "Uniform legal moves in any scenario: the baseline that listens to nothing.",
 }
 _ASSISTANTS: dict[str, tuple[str, str]] = {
-    "heuristic": ("heuristic:HeuristicAssistant", "Asks when it pays, learns the wanted length from reactions, declines harm."),
+    "heuristic": (
+        "heuristic:HeuristicAssistant",
+        "Asks when it pays, learns the wanted length from reactions, declines harm.",
+    ),
     "fixed": ("fixed:FixedAssistant", "One move for ever: fixed:DA_short … fixed:AQ_long, fixed:CQ, fixed:DECLINE."),
     "random": ("random:RandomAssistant", "Uniform legal moves in any scenario."),
-    "oracle": ("oracle:OracleAssistant", "Demos and tests only: plays the heuristic's moves with the reference answers in hand."),
+    "oracle": (
+        "oracle:OracleAssistant",
+        "Demos and tests only: plays the heuristic's moves with the reference answers in hand.",
+    ),
 }
 
 

@@ -99,7 +99,8 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
         self.render_mode = render_mode
         self.strict = strict
         self.reveal = reveal
-        self.metadata = {**type(self).metadata, "name": f"{scenario.name}_v0"}
+        modes = list(type(self).metadata["render_modes"])  # PettingZoo's wrappers append to it
+        self.metadata = {**type(self).metadata, "name": f"{scenario.name}_v0", "render_modes": modes}
         self.possible_agents: list[str] = list(AGENTS)
         self.agents: list[str] = []
         self.steps = 0
@@ -301,7 +302,7 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
         if agent == ASSISTANT:
             own, other = other, own
         info = self._info(agent)
-        info["payoff"] = own
+        info["payoff"] = own.copy()  # the record of the step is not the players' to write on
         info["illegal_move"] = illegal
         if done.events:
             info.update(done.events)

@@ -8,15 +8,13 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from gtalign_env.protocols import Scenario, Step
 from gtalign_env.sanitize import clean_text
 from gtalign_env.types import ASSISTANT, NO_OP, USER, Outcome
 
-if TYPE_CHECKING:
-    from gtalign_env.env import GameEnv
-
-__all__ = ["WIDTH", "assistant_words", "one_line", "question_words", "render_state", "reply_words", "signed", "user_words"]
+__all__ = ["WIDTH", "Shown", "assistant_words", "one_line", "question_words", "render_state", "reply_words", "signed", "user_words"]
 
 WIDTH = 80
 """Columns of ``render_state``."""
@@ -42,6 +40,20 @@ _NEXT = {
     "WAIT": "listens",
     NO_OP: "says the same again",
 }
+
+
+class Shown(Protocol):
+    """What of an environment is drawn: ``GameEnv`` has it all."""
+
+    scenario: Scenario
+    agents: list[str]
+    steps: int
+    last_step: Step | None
+
+    @property
+    def game_state(self) -> Any:
+        """The state of the game; ``None`` before ``reset``."""
+        ...
 
 
 def assistant_words(move: str) -> str:
@@ -145,7 +157,7 @@ def one_line(text: object) -> str:
     return " ".join(clean_text(str(text)).split())
 
 
-def render_state(env: GameEnv) -> str:
+def render_state(env: Shown) -> str:
     """Return the environment's state and its last step as plain text of at most ``WIDTH`` columns.
 
     Nothing in it is hidden from whoever watches, except θ, which is never shown.
@@ -178,7 +190,7 @@ def render_state(env: GameEnv) -> str:
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def _last_step(env: GameEnv) -> list[Any]:
+def _last_step(env: Shown) -> list[Any]:
     from rich.table import Table
     from rich.text import Text
 

@@ -99,7 +99,9 @@ def test_fixed__makes_its_move_in_both_views(name: str) -> None:
 def test_fixed__takes_an_index_in_other_games() -> None:
     """An index works in any game; where it is illegal, the first legal move is made."""
     for index, made in ((2, 2), (7, 0)):
-        episode = play_episode(parallel_env("matrix", strict=True), load_persona("random"), FixedAssistant(index), seed=0)
+        episode = play_episode(
+            parallel_env("matrix", strict=True), load_persona("random"), FixedAssistant(index), seed=0
+        )
         assert episode.error == {}
         assert {step.assistant.action for step in episode.steps} == {made}
 
@@ -145,10 +147,10 @@ def test_heuristic__stops_asking_people_who_cannot_say() -> None:
     """After two questions that were answered vaguely it answers vague questions outright."""
     assistant = HeuristicAssistant()
     for question in range(2):
-        at = {"progress": question / 4}
-        last = {} if question == 0 else {"reply": "DA_medium", "user": "VQ_none"}
-        assert name_of(assistant.act(seen(**at, **last), {})) == "CQ"  # type: ignore[arg-type]
-        assistant.act(seen(**at, clarity="muddled", exchange=0.33, reply="CQ", user="VQ_none"), {})
+        at = question / 4
+        reply, user = (None, None) if question == 0 else ("DA_medium", "VQ_none")
+        assert name_of(assistant.act(seen(progress=at, reply=reply, user=user), {})) == "CQ"
+        assistant.act(seen(progress=at, clarity="muddled", exchange=0.33, reply="CQ", user="VQ_none"), {})
     assert name_of(assistant.act(seen(progress=0.5, reply="DA_medium", user="VQ_none"), {})).startswith("DA")
 
 
@@ -201,7 +203,10 @@ def test_heuristic__keeps_conversations_apart() -> None:
     infos = [{"messages": [{"role": "user", "content": "x"}]}] * 2
     first = seen(text="x", clarity="clear")
     assistant.act_batch([first, first], infos)
-    after = [seen(text="x", clarity="clear", progress=0.25, reply="DA_medium", user=f"DQ_{r}") for r in ("too_long", "too_short")]
+    after = [
+        seen(text="x", clarity="clear", progress=0.25, reply="DA_medium", user=f"DQ_{r}")
+        for r in ("too_long", "too_short")
+    ]
     assert [name_of(action) for action in assistant.act_batch(after, infos)] == ["DA_short", "DA_long"]
     assert [name_of(action) for action in assistant.act_batch([first, after[1]], infos)] == ["DA_medium", "DA_long"]
     assistant.reset(0)
@@ -211,7 +216,9 @@ def test_heuristic__keeps_conversations_apart() -> None:
 def test_heuristic__batch_equals_one_by_one() -> None:
     """The same games give the same moves whether they are played together or alone."""
     env = parallel_env("assist")
-    observations, infos = zip(*[(o[ASSISTANT], i[ASSISTANT]) for o, i in (env.reset(seed=s) for s in range(6))], strict=True)
+    observations, infos = zip(
+        *[(o[ASSISTANT], i[ASSISTANT]) for o, i in (env.reset(seed=s) for s in range(6))], strict=True
+    )
     alone = [HeuristicAssistant().act(o, i) for o, i in zip(observations, infos, strict=True)]
     assert HeuristicAssistant().act_batch(observations, infos) == alone
 
@@ -280,7 +287,9 @@ def test_voice__declines_with_the_alternative() -> None:
     """A refusal offers the task's safe alternative where it is known, and some safe alternative where it is not."""
     for task in TASKS:
         if task.harmful:
-            with_it, without = (voice(AssistantMove("DECLINE", None), task.detailed, a) for a in (task.alternative, None))
+            with_it, without = (
+                voice(AssistantMove("DECLINE", None), task.detailed, a) for a in (task.alternative, None)
+            )
             better, good = grade(task, with_it).quality, grade(task, without).quality
             assert better is not None
             assert good is not None
@@ -302,7 +311,10 @@ def test_voice__any_words_any_answer(name: str, question: str, answer: str | Non
 
 def test_voice__short_replies_cut_long_answers_at_a_sentence() -> None:
     """A short reply keeps the first sentences of a long answer, and ends with one."""
-    sentences = [f"This is sentence number {word} of a long answer." for word in "one two three four five six seven eight nine ten".split()]
+    sentences = [
+        f"This is sentence number {word} of a long answer."
+        for word in "one two three four five six seven eight nine ten".split()
+    ]
     for move in ("DA_short", "AQ_short"):
         words = voice(AssistantMove.parse(move), "q", " ".join(sentences * 2))
         assert words.startswith(sentences[0])
@@ -316,7 +328,9 @@ def test_voice__short_replies_cut_long_answers_at_a_sentence() -> None:
 
 def test_knowledge__finds_questions_inside_utterances() -> None:
     """Any spelling of case and punctuation, with words around it; the most specific form wins."""
-    knows = Knowledge([K2, Task(id="e", kind="fact", vague="", detailed="How tall is K2 in feet?", answers=("28,251 ft",))])
+    knows = Knowledge(
+        [K2, Task(id="e", kind="fact", vague="", detailed="How tall is K2 in feet?", answers=("28,251 ft",))]
+    )
     assert knows("ok next: how tall is K2?? hurry") == "8,611 m"
     assert knows("How tall is K2, in feet?") == "28,251 ft"
     assert knows("so how tall is it") == "8,611 m"
@@ -337,7 +351,9 @@ def test_knowledge__knows_every_authored_task_by_both_forms() -> None:
     assert Knowledge([nothing])("y?") is None
 
 
-def _said(assistant: Any, clarity: str, messages: list[dict[str, str]], *, exchange: float = 0.0, kind: str = "simple") -> str:
+def _said(
+    assistant: Any, clarity: str, messages: list[dict[str, str]], *, exchange: float = 0.0, kind: str = "simple"
+) -> str:
     text = messages[-1]["content"]
     observation = seen(clarity=clarity, exchange=exchange, kind=kind, text=text, reply="CQ", user="VQ_none")
     return str(assistant.act(observation, {"messages": messages})["text"])
@@ -367,7 +383,9 @@ def test_rule_assistant__looks_back_for_the_question_of_an_answer() -> None:
     ]
     assert "8,611" in _said(assistant, "clear", messages, exchange=0.33)
     assert "8,611" not in _said(assistant, "clear", messages, exchange=0.0)
-    plain = FixedAssistant("DA_short", knowledge=lambda words: "8,611 m" if "tall" in words else None, hits=(0.0, 0.0, 0.0))
+    plain = FixedAssistant(
+        "DA_short", knowledge=lambda words: "8,611 m" if "tall" in words else None, hits=(0.0, 0.0, 0.0)
+    )
     assert "8,611" not in _said(plain, "vague", messages[:1])
 
 
@@ -426,7 +444,9 @@ def test_oracle__is_labelled_and_voices_another_players_moves() -> None:
     oracle = make_assistant("oracle:fixed:AQ_long", knowledge=Knowledge([K2]))
     assert oracle.name == "oracle:fixed:AQ_long"
     oracle.reset(1)
-    action = oracle.act(seen(clarity="clear", text="How tall is K2?"), {"messages": [{"role": "user", "content": "How tall is K2?"}]})
+    action = oracle.act(
+        seen(clarity="clear", text="How tall is K2?"), {"messages": [{"role": "user", "content": "How tall is K2?"}]}
+    )
     assert name_of(action) == "AQ_long"
     assert "8,611" in action["text"]
 
@@ -435,7 +455,10 @@ def test_oracle__is_labelled_and_voices_another_players_moves() -> None:
 def test_assistants__play_the_text_view_deterministically(spec: str) -> None:
     """Every rule assistant plays the text view to the end, the same way for the same seed."""
     env = parallel_env("assist_text", strict=True)
-    runs = [play_episode(env, load_persona("chatty"), make_assistant(spec, knowledge=Knowledge(TASKS)), seed=9) for _ in range(2)]
+    runs = [
+        play_episode(env, load_persona("chatty"), make_assistant(spec, knowledge=Knowledge(TASKS)), seed=9)
+        for _ in range(2)
+    ]
     assert runs[0].error == {}
     assert [s.assistant.text for s in runs[0].steps] == [s.assistant.text for s in runs[1].steps]
     moves = Counter(s.assistant.move for s in runs[0].steps)

@@ -271,9 +271,9 @@ def test_sink__refuses_a_folder_and_keeps_an_empty_file(tmp_path: Path) -> None:
     with Sink(empty):
         pass
     assert empty.exists()
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("{}\n")
     with pytest.raises(FileFormatError, match="schema"):
-        broken = tmp_path / "broken.jsonl"
-        broken.write_text("{}\n")
         Sink(broken, append=True)
 
 

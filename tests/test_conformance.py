@@ -76,6 +76,14 @@ def test_parallel_env__keeps_the_contract(id: str) -> None:
         assert not {"privacy", "revealed", "masked_moves", "strict_raises", "seeds_matter"} & skipped(report)
 
 
+@pytest.mark.parametrize("id", [id for id in IDS if SCENARIOS[id].kind == "session"])
+def test_parallel_env__keeps_every_shipped_type_private(id: str) -> None:
+    """The assistant cannot tell the shipped types apart by anything but what they do."""
+    make = functools.partial(gtalign_env.parallel_env, id)
+    report = check_env(make, episodes=2, user_types=sorted(make().scenario.known_types))
+    assert "privacy" not in skipped(report)
+
+
 @pytest.mark.parametrize("id", IDS)
 def test_aec_env__keeps_the_contract(id: str) -> None:
     """The AEC form with PettingZoo's usual wrappers passes the kit."""
@@ -149,11 +157,8 @@ def test_single_agent__vectorises(id: str, scenario: str, mode: str) -> None:
         rewards = []
         for _ in range(12):
             moves = np.argmax(observations["action_mask"], axis=1)
-            actions = (
-                moves if scenario.endswith("Assist-v0") else tuple({"move": int(m), "text": "Yes."} for m in moves)
-            )
-            if not isinstance(actions, np.ndarray):
-                actions = {"move": moves, "text": ("Yes.", "Yes.")}
+            spoken = {"move": moves, "text": ("Yes.", "Which one do you mean?")}
+            actions = moves if SCENARIOS[scenario].view == "strategic" else spoken
             observations, reward, *_ = envs.step(actions)
             assert observations in envs.observation_space
             rewards.append(np.asarray(reward))

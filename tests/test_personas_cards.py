@@ -92,7 +92,7 @@ def test_parse_card__reads_what_is_there_and_keeps_defaults() -> None:
         ('"Thanks."', '""', 19, "wording.thanks", "expected a list of texts in quotes"),
         ("typos = 0.1", "lower_case = 1", 26, "wording.tone.lower_case", "expected true or false, got 1"),
         ("[wording.tone]\ntypos = 0.1", "tone = 3", 25, "wording.tone", "expected a section [wording.tone]"),
-        ("[character.p_detailed]", "[charakter.p_detailed]", 15, "charakter", "did you mean 'character'?"),
+        ("[character.p_detailed]", "[characters.p_detailed]", 15, "characters", "did you mean 'character'?"),
         ('name = "me"\n', "", 1, "name", 'missing: expected a name = "…"'),
         ('"just me"', '""', 2, "description", "expected a text in quotes, not empty"),
         ('"just me"', '"just me"\ndiscloses = "no"', 3, "discloses", "expected true or false"),
@@ -120,7 +120,13 @@ def test_parse_card__missing_parts_say_what_is_expected(section: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("a = 1\nb = ", 2), ('a = "x\nb = 1', 1), ("[a\n", 1), ('name = "x"\nname = "y"', 2), ('a = """never closed\n\n', 2)],
+    [
+        ("a = 1\nb = ", 2),
+        ('a = "x\nb = 1', 1),
+        ("[a\n", 1),
+        ('name = "x"\nname = "y"', 2),
+        ('a = """never closed\n\n', 2),
+    ],
 )
 def test_parse_card__broken_toml_names_the_line(text: str, line: int) -> None:
     """Syntax errors carry the line at which the parser gave up."""
@@ -142,7 +148,9 @@ def test_read_card__files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_parse_card__discloses_allows_placeholders_of_the_type() -> None:
     """With the flag, the wording may name the length that the persona wants."""
-    text = 'name = "a"\ndescription = "b"\ndiscloses = true\n[[types]]\n[wording]\ndisclosure = ["{ideal_words} words!"]'
+    text = (
+        'name = "a"\ndescription = "b"\ndiscloses = true\n[[types]]\n[wording]\ndisclosure = ["{ideal_words} words!"]'
+    )
     assert parse_card(text).wording.disclosure == ("{ideal_words} words!",)
 
 
@@ -204,7 +212,9 @@ def test_error_line__last_line_where_the_text_just_ends() -> None:
     assert error_line(tomllib.TOMLDecodeError("oops (at end of document)"), "a\nb\nc") == 3
 
 
-@pytest.mark.parametrize("path", sorted([*CARDS.glob("*.toml"), *Path("examples/personas").resolve().glob("*.toml")]), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted([*CARDS.glob("*.toml"), *Path("examples/personas").resolve().glob("*.toml")]), ids=lambda p: p.stem
+)
 def test_cards__those_in_the_repository_are_good(path: Path) -> None:
     """Every card in the repository is read, is named like its file, and has something to say for every reaction."""
     card = read_card(path)

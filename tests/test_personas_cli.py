@@ -116,7 +116,9 @@ def test_check__runs_what_a_class_overrides(
     assert problem in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("flag", "shown", "hidden"), [("--text", "In words", "By moves"), ("--strategic", "By moves", "In words")])
+@pytest.mark.parametrize(
+    ("flag", "shown", "hidden"), [("--text", "In words", "By moves"), ("--strategic", "By moves", "In words")]
+)
 def test_try__one_view_only(flag: str, shown: str, hidden: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Either view can be shown alone, and the same seed shows the same."""
     outputs = []

@@ -127,7 +127,12 @@ class Table:
         for part in clean_text(line).split("\n"):
             further = indent + " " * hang
             wrapped = textwrap.fill(
-                part, self._width, initial_indent=indent, subsequent_indent=further, drop_whitespace=bool(part.strip())
+                part,
+                self._width,
+                initial_indent=indent,
+                subsequent_indent=further,
+                break_long_words=False,  # a path or a command stays whole
+                break_on_hyphens=False,
             )
             self._console.print(Text(wrapped, style=style), soft_wrap=True)
 

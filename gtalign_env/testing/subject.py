@@ -37,8 +37,9 @@ SOLO = "player_0"
 """What the only agent of a Gymnasium environment is called inside the kit."""
 _STREAM = 7  # the kit's own draws come from default_rng([seed, _STREAM]), apart from anything an environment may use
 
+_TALKS = 0.6  # elsewhere the environment voices the move itself, where it does that
+
 LINES: tuple[str, ...] = (
-    "",
     "The capital of Australia is Canberra.",
     "Which one do you mean: the first or the second?",
     "I can't help with that, but I can tell you how to stay safe.",
@@ -347,7 +348,7 @@ def choose_action(space: Any, mask: Any, rng: np.random.Generator) -> Any:
         legal = np.arange(space.n) if mask is None else np.flatnonzero(np.asarray(mask)[: space.n])
         return int(space.start) + (int(rng.choice(legal)) if len(legal) else 0)
     if is_text_space(space):
-        line = LINES[int(rng.integers(len(LINES)))]
+        line = LINES[int(rng.integers(len(LINES)))] if rng.random() < _TALKS else ""
         return {"move": choose_action(space["move"], mask, rng), "text": line}
     own = copy.deepcopy(space)  # the environment's own space keeps its stream
     own.seed(int(rng.integers(2**31)))

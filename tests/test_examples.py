@@ -1,0 +1,32 @@
+"""Every example runs as its first lines say, in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+SAYS = {
+    "random_agents.py": "exchanges per session",
+    "sb3_ppo.py": "after:",
+    "custom_scenario.py": "check_env has nothing to object to.",
+}
+"""What an example prints when it got through."""
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_example__runs(path: Path, tmp_path: Path) -> None:
+    """The example ends well, prints something, and says nothing on standard error."""
+    command = [sys.executable, "-W", "error", str(path), *(["4096"] if path.name == "sb3_ppo.py" else [])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert SAYS.get(path.name, "") in done.stdout
+
+
+def test_examples__are_all_there() -> None:
+    """The examples that the documentation names exist."""
+    assert set(SAYS) <= {path.name for path in EXAMPLES.glob("*.py")}
