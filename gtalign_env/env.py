@@ -110,6 +110,7 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
         self.np_random_seed: int | None = None
         self._moves = {agent: len(scenario.moves(role)) for agent, role in ROLES.items()}
         self._width = max(self._moves.values())
+        self._strategic = scenario.view == "strategic"
         self._padded_mask = getattr(scenario, "padded_mask", None)  # quick ways that compiled scenarios offer
         self._is_legal = getattr(scenario, "is_legal", None)
         self._observation_space = {agent: self._make_observation_space() for agent in AGENTS}
@@ -290,7 +291,7 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
                 padded[: len(mask)] = mask
                 mask = padded
         seen = {"observation": self.scenario.observe(self._state, role), "action_mask": mask}
-        if self.scenario.view == "text":
+        if not self._strategic:
             seen["text"] = self.scenario.utterance(self._state, role)  # type: ignore[attr-defined]
         return seen
 
@@ -324,8 +325,8 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
 
     def _read_action(self, agent: str, action: Any) -> tuple[Any, bool]:
         """Return the action in the scenario's terms (``None``: a no-op) and whether it was illegal."""
-        if self.scenario.view == "strategic":
-            index = self._index(agent, action)
+        if self._strategic:
+            index = action if type(action) is int and 0 <= action < self._width else self._index(agent, action)
             return (index, False) if self._legal(agent, index) else (None, True)
         if not self.scenario.expects(self._state, ROLES[agent]):  # type: ignore[attr-defined]
             return None, False  # what a waiting player sends is ignored

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import io
+import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self
 
 import msgspec
 import numpy as np
@@ -82,7 +83,7 @@ class StepRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
 class Episode(msgspec.Struct, omit_defaults=True, kw_only=True):
     """The whole record of one play."""
 
-    schema: str = SCHEMA
+    schema: str = msgspec.field(default_factory=lambda: SCHEMA)  # a factory's value is always written
     id: str = ""
     """Unique within a run: ``<index>-<seed>``."""
     scenario: str
@@ -127,6 +128,8 @@ class Episode(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 _decoder = msgspec.json.Decoder(Episode)
+_BEGINNING = b'{"schema":"gtalign-episode/'
+_LONE = re.compile("[\ud800-\udfff]")
 
 
 def digest(observation: Any) -> str:
@@ -142,18 +145,25 @@ def digest(observation: Any) -> str:
 
 
 def _feed(hasher: Any, value: Any) -> None:
+    """Hash ``value`` so that different things give different bytes: everything says how long it is, or where it ends."""
     if isinstance(value, dict):
-        for key in sorted(value):
-            hasher.update(str(key).encode() + b"\x00")
+        hasher.update(f"{{{len(value)}:".encode())
+        for key in sorted(value, key=str):
+            _feed(hasher, str(key))
             _feed(hasher, value[key])
     elif isinstance(value, (list, tuple)):
-        hasher.update(f"[{len(value)}".encode())
+        hasher.update(f"[{len(value)}:".encode())
         for item in value:
             _feed(hasher, item)
-    elif isinstance(value, np.ndarray):
-        hasher.update(str(value.dtype).encode() + str(value.shape).encode() + np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, str):
+        encoded = value.encode("utf-8", "surrogatepass")  # repr() would change with the Unicode tables of a Python
+        hasher.update(f'"{len(encoded)}:'.encode() + encoded)
+    elif isinstance(value, (np.ndarray, np.generic)):
+        array = np.asarray(value)
+        hasher.update(str(array.dtype).encode() + str(array.shape).encode())
+        hasher.update(np.ascontiguousarray(array).tobytes() + b";")
     else:
-        hasher.update(repr(value).encode())
+        hasher.update(repr(value).encode() + b";")
 
 
 def _plain(value: Any) -> Any:
@@ -172,10 +182,12 @@ class EpisodeWriter:
 
     Args:
         path: The file (``.zst`` at the end compresses; each episode is its own frame).
-        append: Go on with an existing file instead of refusing it.
+        append: Go on with an existing file instead of refusing it. An episode that a killed run has left incomplete at the
+            end is cut off first.
 
     Raises:
         UsageError: The file exists and ``append`` is false, or its folder does not exist.
+        FileFormatError: ``append`` was asked for and the file is no episode file.
 
     Example:
         >>> import tempfile
@@ -201,13 +213,16 @@ class EpisodeWriter:
             if self.path.suffix == ".zst"
             else None
         )
-        if append:
-            self._cut_torn_line()
+        if append and self.path.exists() and self.path.stat().st_size:
+            _prepare_to_append(self.path)
         self._file: BinaryIO = self.path.open("ab")
 
     def write(self, episode: Episode) -> None:
         """Append one episode and flush it to the operating system."""
-        line = msgspec.json.encode(episode, enc_hook=_plain) + b"\n"
+        try:
+            line = msgspec.json.encode(episode, enc_hook=_plain) + b"\n"
+        except UnicodeEncodeError:  # half a character, from a broken tokenizer
+            line = msgspec.json.encode(_mended(msgspec.to_builtins(episode, enc_hook=_plain))) + b"\n"
         self._file.write(line if self._compress is None else self._compress(line))
         self._file.flush()
 
@@ -223,14 +238,38 @@ class EpisodeWriter:
         """Close the file."""
         self.close()
 
-    def _cut_torn_line(self) -> None:
-        """Drop an incomplete last line that a killed run has left, so that the next episode starts on a line of its own."""
-        if self._compress is not None or not self.path.exists():
-            return
-        content = self.path.read_bytes()
-        if content and not content.endswith(b"\n"):
-            with self.path.open("rb+") as file:
-                file.truncate(content.rfind(b"\n") + 1)
+
+def _prepare_to_append(path: Path) -> None:
+    """Cut off an episode that a killed run has left incomplete; refuse a file that holds something else."""
+    zst = path.suffix == ".zst"
+    whole, rest, first = 0, b"", b""
+    for line, end in _frames(path) if zst else _offsets(path):
+        first = first or line.strip()
+        whole, rest = (end, b"") if line.endswith(b"\n") else (whole, line)
+    if not first.startswith(_BEGINNING):
+        raise FileFormatError(path, "expected a file of episodes to append to; choose another name")
+    if rest and not zst and _is_episode(rest):  # only the end of the line is missing
+        with path.open("ab") as file:
+            file.write(b"\n")
+    elif rest:
+        os.truncate(path, whole)
+
+
+def _is_episode(line: bytes) -> bool:
+    try:
+        _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _mended(value: Any) -> Any:
+    """Replace what cannot be encoded, however deep it lies."""
+    if isinstance(value, str):
+        return _LONE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_mended(key): _mended(item) for key, item in value.items()}
+    return [_mended(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def iter_episodes(path: str | Path) -> Iterator[Episode]:
@@ -249,16 +288,16 @@ def iter_episodes(path: str | Path) -> Iterator[Episode]:
     if not path.is_file():
         raise FileFormatError(path, "there is no such file; expected episodes as written by 'gtalign run --out'")
     found = 0
-    with contextlib.closing(_open(path)) as lines:
-        pending: tuple[int, msgspec.DecodeError] | None = None
+    with contextlib.closing(_lines(path)) as lines:
+        pending: tuple[int, Exception] | None = None
         for number, line in enumerate(lines, start=1):
-            if pending is not None:
-                raise _damaged(path, *pending)
             if not line.strip():
                 continue
             try:
                 episode = _decoder.decode(line)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                if line.endswith(b"\n"):
+                    raise _damaged(path, number, error) from error
                 pending = (number, error)
                 continue
             if episode.schema != SCHEMA:
@@ -280,17 +319,50 @@ def load_episodes(path: str | Path) -> list[Episode]:
     return list(iter_episodes(path))
 
 
-def _open(path: Path) -> BinaryIO:
+def _lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file with their ends; only the last may lack one."""
     if path.suffix != ".zst":
-        return path.open("rb")
+        with path.open("rb") as file:
+            yield from file
+        return
+    left = b""
+    for content, _ in _frames(path):
+        *whole, left = (left + content).splitlines(keepends=True) or [b""]
+        yield from whole
+        if left.endswith(b"\n"):
+            yield left
+            left = b""
+    if left:
+        yield left
+
+
+def _offsets(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Yield the lines of a file, each with the offset behind it."""
+    end = 0
+    with path.open("rb") as file:
+        for line in file:
+            end += len(line)
+            yield line, end
+
+
+def _frames(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Yield what each frame of a ``.zst`` file holds, with the offset behind it; the last may be torn."""
     zstandard = require("zstandard", feature="reading .zst files", extra="zst")
-    raw = io.BytesIO(path.read_bytes())
-    reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-    try:
-        return io.BytesIO(cast(bytes, reader.read()))
-    except zstandard.ZstdError as error:
-        raise FileFormatError(path, f"expected zstandard-compressed episodes: {error}") from error
+    frame, parts, end, chunk = None, list[bytes](), 0, b""
+    with path.open("rb") as file:
+        while chunk := chunk or file.read(1 << 16):
+            frame = frame or zstandard.ZstdDecompressor().decompressobj()
+            try:
+                parts.append(frame.decompress(chunk))
+            except zstandard.ZstdError as error:
+                raise FileFormatError(path, f"expected zstandard-compressed episodes: {error}") from error
+            end, chunk = end + len(chunk) - len(frame.unused_data), frame.unused_data
+            if frame.eof:
+                yield b"".join(parts), end
+                frame, parts = None, []
+    if frame is not None:
+        yield b"".join(parts) + b"\x00", end  # no JSON ends so: a torn frame reads as a torn line, even where nothing came out
 
 
-def _damaged(path: Path, number: int, error: msgspec.DecodeError) -> FileFormatError:
+def _damaged(path: Path, number: int, error: Exception) -> FileFormatError:
     return FileFormatError(path, f"expected an episode of schema {SCHEMA!r}: {error}", line=number)

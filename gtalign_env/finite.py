@@ -7,6 +7,7 @@ number. The batched engine and the exact solver read the same tables.
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -146,11 +147,15 @@ class FiniteScenario:
         self._retention = retention
         self._cache: dict[tuple[UserType, PricingPolicy], int] = {}
         self._payoffs: list[PayoffTables] = []
-        self._flat: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+        self._flat: list[NDArray[np.float64]] = []
+        self._usual: dict[int, int] = {}
         self._outcomes: dict[int, Outcome] = {}
-        self._items: list[dict[int, tuple[dict[str, float], dict[str, float], float]]] = []
-        self._rows: list[dict[Role, NDArray[np.float32]]] = []
-        self._padded: dict[tuple[Role, int], NDArray[np.int8]] = {}
+        self._legal: dict[Role, list[list[int]]] = {
+            "user": tables.user_mask.tolist(),
+            "assistant": tables.assistant_mask.tolist(),
+        }
+        self._rows: list[dict[Role, list[NDArray[np.float32]]]] = []
+        self._padded: dict[tuple[Role, int], list[NDArray[np.int8]]] = {}
         shape = tables.next_state.shape
         self._strides = (shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3])
         self._next = tables.next_state.reshape(-1).tolist()
@@ -190,8 +195,13 @@ class FiniteScenario:
         public = bisect.bisect_right(self._initial, rng.random())
         if options.get("task") is not None:
             public = self._opening(options["task"], public)
-        user_type = drawn if pinned is None else pinned
-        return FiniteState(public=public, user_type=user_type, pricing=pricing, key=self._key(user_type, pricing))
+        if pinned is not None or pricing is not self.pricing:
+            user_type = drawn if pinned is None else pinned
+            return FiniteState(public, user_type, pricing, key=self._key(user_type, pricing))
+        key = self._usual.get(id(drawn))  # types of the mix live as long as the scenario; hashing one takes its time
+        if key is None:
+            key = self._usual[id(drawn)] = self._key(drawn, pricing)
+        return FiniteState(public, drawn, pricing, key=key)
 
     def observation_size(self) -> int:
         """Return the length of the observation vector."""
@@ -221,15 +231,14 @@ class FiniteScenario:
         table = self._padded.get((role, width))
         if table is None:
             own = self.tables.user_mask if role == "user" else self.tables.assistant_mask
-            table = np.pad(own, ((0, 0), (0, width - own.shape[1])))  # (S, width)
+            table = list(np.pad(own, ((0, 0), (0, width - own.shape[1]))))  # S rows of width
             self._padded[role, width] = table
         mask: NDArray[np.int8] = table[state.public].copy()
         return mask
 
     def is_legal(self, state: FiniteState, role: Role, index: int) -> bool:
         """Return whether ``action_mask`` has a 1 at ``index``, without building it."""
-        table = self.tables.user_mask if role == "user" else self.tables.assistant_mask
-        return bool(table[state.public, index])
+        return self._legal[role][state.public][index] == 1
 
     def step(self, state: FiniteState, user_action: int | None, assistant_action: int | None, rng: Any) -> Step:
         """Resolve one exchange: reply, outcome, payoffs, next utterance."""
@@ -242,11 +251,16 @@ class FiniteScenario:
         branch = min(bisect.bisect_right(cumulative, rng.random()), strides[2] - 1)
         index = first + branch
         following = self._next[index]
-        items = self._items[state.key].get(index) or self._named_items(state.key, index)
+        tables = self._payoffs[state.key]
+        items = self._flat[state.key][index].tolist()  # the user's, then the assistant's
+        count = len(tables.user_items)
         outcome = self._outcomes.get(index) or self._outcome(index)
-        total = state.user_total + items[2]
+        total = state.user_total + sum(items[:count])
         ended = following == self._terminal
-        payoffs = Payoffs(items[0].copy(), items[1].copy())
+        payoffs = Payoffs(
+            dict(zip(tables.user_items, items)),  # noqa: B905 - ends with the user's names
+            dict(zip(tables.assistant_items, items[count:], strict=True)),
+        )
         if ended and "retention" in payoffs.assistant:
             payoffs.assistant["retention"] = self._retention(total)
         after = FiniteState(
@@ -332,22 +346,14 @@ class FiniteScenario:
         pair = (user_type, pricing)
         if pair not in self._cache:
             made = self._evaluate(user_type, pricing)
+            both = np.concatenate([made.user, made.assistant], axis=-1)  # (S, U, A, B, items): one row per step to read
+            count = len(made.user_items)
+            made = dataclasses.replace(made, user=both[..., :count], assistant=both[..., count:])
             self._cache[pair] = len(self._payoffs)
             self._payoffs.append(made)
-            rows = (made.user.reshape(-1, len(made.user_items)), made.assistant.reshape(-1, len(made.assistant_items)))
-            self._flat.append(rows)
-            self._items.append({})
+            self._flat.append(both.reshape(-1, both.shape[-1]))
             self._rows.append(self._rows_for(user_type, pricing))
         return self._cache[pair]
-
-    def _named_items(self, key: int, index: int) -> tuple[dict[str, float], dict[str, float], float]:
-        """Return both sides' items by name and the user's sum, and keep them: a session meets few cells, again and again."""
-        tables, (user_rows, assistant_rows) = self._payoffs[key], self._flat[key]
-        user = dict(zip(tables.user_items, user_rows[index].tolist(), strict=True))
-        assistant = dict(zip(tables.assistant_items, assistant_rows[index].tolist(), strict=True))
-        made = (user, assistant, sum(user.values()))
-        self._items[key][index] = made
-        return made
 
     def _outcome(self, index: int) -> Outcome:
         place = np.unravel_index(index, self.tables.next_state.shape)
@@ -382,7 +388,7 @@ class FiniteScenario:
         rows[:, self.layout["public"]] = self.tables.features
         return rows
 
-    def _rows_for(self, user_type: UserType, pricing: PricingPolicy) -> dict[Role, NDArray[np.float32]]:
+    def _rows_for(self, user_type: UserType, pricing: PricingPolicy) -> dict[Role, list[NDArray[np.float32]]]:
         """Return for each role what its observation holds in each public state, whatever has happened so far."""
         assistant = self._base.copy()  # (S, size)
         assistant[:, self.layout["pricing"]] = squashed_pricing(pricing)
@@ -390,7 +396,7 @@ class FiniteScenario:
         assistant[:, 0] = 1.0
         if self.has_types:
             user[:, self.layout["theta"]] = squashed_type(user_type)
-        return {"user": user, "assistant": assistant}
+        return {"user": list(user), "assistant": list(assistant)}
 
 
 def _rebuild(factory: Callable[..., FiniteScenario], options: dict[str, Any], cached: list[Any]) -> FiniteScenario:

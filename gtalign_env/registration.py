@@ -89,7 +89,13 @@ class Registry:
         return load(entry) if isinstance(entry, str) else entry
 
     def description(self, name: str) -> str:
-        """Return the entry's one-line description."""
+        """Return the entry's one-line description.
+
+        Raises:
+            UnknownNameError: Nothing has this name.
+        """
+        if name not in self._entries:
+            raise UnknownNameError(self.kind, name, self._entries)
         return self._entries[name][1]
 
     def __iter__(self) -> Iterator[str]:
@@ -183,10 +189,14 @@ def make_scenario(scenario: str | Scenario, **options: Any) -> Scenario:
 
 def _call(entry_point: str | Callable[..., Scenario], name: str, options: dict[str, Any]) -> Scenario:
     factory = load(entry_point)
+    if not callable(factory):
+        raise UsageError(f"{name!r}: expected a scenario or a function that makes one, got {factory!r}")
     try:
-        made: Scenario = factory(**options)
+        made = factory(**options)
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
         raise UsageError(f"scenario {name!r}: {str(error).rpartition(') ')[2] or error}") from error
+    if not isinstance(made, Scenario) or isinstance(made, type):
+        raise UsageError(f"{name!r}: expected a scenario or a function that makes one, got {made!r}")
     return made

@@ -138,12 +138,12 @@ def signed(utils: float, decimals: int = 2) -> str:
         >>> signed(0.5), signed(-0.004), signed(0.0), signed(-12345.678)
         ('+0.50', '−0.00', ' 0.00', '−1e+04')
     """
-    if not math.isfinite(utils):
-        return str(utils)
+    if math.isnan(utils):
+        return "nan"
     size = abs(utils)
     if size >= 99.995:  # never more than six characters
         decimals = min(decimals, 1)
-    text = f"{size:.{decimals}f}" if size < 999.95 else f"{size:.0e}"
+    text = f"{size:.{decimals}f}" if size < 999.95 else f"{size:.0e}" if size < 9e98 else ">9e98"
     return ("+" if utils > 0 else "−" if utils < 0 else " ") + text
 
 

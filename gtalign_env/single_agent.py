@@ -93,15 +93,26 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
         Args:
             seed: Seeds this view's generator, from which the game's and the other player's seeds follow.
             options: As for ``GameEnv.reset``; a pinned ``user_type`` overrides the population's draw.
+
+        Raises:
+            UsageError: A known option has a value that makes no sense; the running episode is unchanged.
         """
-        super().reset(seed=seed)
-        self._policy, drawn = self._other(self.np_random)
-        merged = {**drawn, **(options or {})}
-        if merged.get("user_type") is not None and "policy_of" in merged:
-            self._policy = merged["policy_of"](self._resolve(merged["user_type"]))
-        merged.pop("policy_of", None)
-        self._seen, self._infos = self.game.reset(seed=int(self.np_random.integers(2**31)), options=merged)
-        self._policy.reset(int(self.np_random.integers(2**31)))
+        if options is not None and not isinstance(options, Mapping):
+            raise UsageError(f"reset options: expected a dict or None, got {options!r}")
+        generator = copy.deepcopy((self._np_random, self._np_random_seed))
+        try:
+            super().reset(seed=seed)
+            policy, drawn = self._other(self.np_random)
+            given = {name: value for name, value in (options or {}).items() if value is not None}
+            policy_of = drawn.pop("policy_of", None)
+            if "user_type" in given and policy_of is not None:
+                policy = policy_of(self._resolve(given["user_type"]))
+            self._seen, self._infos = self.game.reset(seed=int(self.np_random.integers(2**31)), options={**drawn, **given})
+        except Exception:
+            self._np_random, self._np_random_seed = generator  # a refused reset changes nothing
+            raise
+        self._policy = policy
+        policy.reset(int(self.np_random.integers(2**31)))
         totals, items = dict.fromkeys((USER, ASSISTANT), 0.0), dict[str, float]()
         self._opening = _Opening(totals, items, *self._wait(totals, items))
         return self._observation(), self._info({}, {})

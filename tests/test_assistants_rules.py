@@ -231,7 +231,7 @@ def test_heuristic__refuses_foreign_games() -> None:
 
 
 @functools.lru_cache
-def _means(spec: str, episodes: int = 250) -> tuple[float, float]:
+def _means(spec: str, episodes: int = 80) -> tuple[float, float]:
     played = play_many(parallel_env("assist"), population("default"), make_assistant(spec), episodes=episodes, seed=0)
     totals = [[sum(s.user.payoff for s in e.steps), sum(s.assistant.payoff for s in e.steps)] for e in played]
     user, assistant = np.mean(totals, axis=0)

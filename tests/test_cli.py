@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -156,6 +157,43 @@ def test_pipe__streams_that_are_closed_from_the_start_are_no_error() -> None:
     done = shell("gtalign list >&-; echo $?; gtalign nope 2>&-; echo $?")
     assert done.stdout.split() == ["0", "2"]
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("by_rich", [False, True])
+def test_pipe__that_breaks_points_the_stream_at_nothing(
+    by_rich: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A stream that cannot be flushed any more is replaced underneath, so that nothing complains at shutdown."""
+
+    class Gone(io.StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+        def fileno(self) -> int:
+            return handle.fileno()
+
+    def fail(arguments: list[str]) -> int:
+        try:
+            raise BrokenPipeError
+        except BrokenPipeError:
+            if by_rich:
+                raise SystemExit(1)  # noqa: B904 - this is how rich ends
+            raise
+
+    monkeypatch.setattr("gtalign_env.cli._dispatch", fail)
+    with (tmp_path / "output").open("w+") as handle:
+        monkeypatch.setattr(sys, "stdout", Gone())
+        assert main(["list"]) == 0
+        monkeypatch.undo()
+        handle.write("into nothing")
+    assert (tmp_path / "output").read_text() == ""
+
+
+def test_main__opens_streams_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a standard output there is nothing to write to, and nothing to fail at."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["list", "--json"]) == 0
+    sys.stdout.close()
 
 
 def test_pipe__with_a_full_disk_behind_it_fails() -> None:

@@ -7,6 +7,7 @@ import math
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -210,6 +211,22 @@ def test_run__refuses_in_one_sentence(
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert said in line
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many", "1.5"])
+def test_run__takes_whole_numbers_only(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A number of episodes that makes no sense is wrong usage, and the message quotes it."""
+    assert run(f"--episodes={number}") == 2
+    assert f"expected a whole number >= 1, got '{number}'" in capsys.readouterr().err
+
+
+def test_sink__writes_from_other_threads(tmp_path: Path) -> None:
+    """Signals belong to the main thread; writing from another one works all the same."""
+    with Sink(tmp_path / "run.jsonl") as sink:
+        thread = threading.Thread(target=sink.write, args=(Episode(scenario="s", view="strategic", seed=0),))
+        thread.start()
+        thread.join()
+    assert len(load_episodes(tmp_path / "run.jsonl")) == 1
 
 
 def test_run__refuses_damaged_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,8 +17,12 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check_env
 from gymnasium.vector import AutoresetMode
 
 import gtalign_env
-from gtalign_env.registration import SCENARIOS
-from gtalign_env.testing import Report, check_env
+from gtalign_env.errors import ResetNeededError
+from gtalign_env.registration import SCENARIOS, make_scenario
+from gtalign_env.scenarios.assist.population import TYPES
+from gtalign_env.single_agent import assistant_env, user_env
+from gtalign_env.testing import ConformanceError, Report, check_env
+from gtalign_env.types import Role
 
 IDS = sorted(SCENARIOS)
 STRATEGIC = [id for id in IDS if SCENARIOS[id].view == "strategic"]
@@ -80,8 +84,43 @@ def test_parallel_env__keeps_the_contract(id: str) -> None:
 def test_parallel_env__keeps_every_shipped_type_private(id: str) -> None:
     """The assistant cannot tell the shipped types apart by anything but what they do."""
     make = functools.partial(gtalign_env.parallel_env, id)
-    report = check_env(make, episodes=2, user_types=sorted(make().scenario.known_types))
+    report = check_env(make, episodes=2, user_types=sorted(TYPES))
     assert "privacy" not in skipped(report)
+
+
+class Tattling:
+    """A scenario whose default wording, or transcript, tells what the user is like."""
+
+    def __init__(self, inner: Any, where: str) -> None:
+        self.inner, self.where = inner, where
+
+    def __getattr__(self, name: str) -> Any:
+        """Be like the scenario inside."""
+        if name.startswith("__") or name == "inner":
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def utterance(self, state: Any, role: Role) -> str:
+        """Return what is on the table, with a slip of the tongue."""
+        return str(self.inner.utterance(state, role)) + (self._slip(state) if self.where == "text" else "")
+
+    def info(self, state: Any, role: Role) -> dict[str, Any]:
+        """Return the info, with a slip in the transcript."""
+        made: dict[str, Any] = self.inner.info(state, role)
+        if self.where == "messages" and made["messages"]:
+            made["messages"][-1]["content"] += self._slip(state)
+        return made
+
+    def _slip(self, state: Any) -> str:
+        return " Briefly!" if self.inner.hidden(state)["user_type"].ideal_tokens < 100 else ""
+
+
+@pytest.mark.parametrize("where", ["text", "messages"])
+def test_check_env__catches_a_text_view_that_tells_on_the_user(where: str) -> None:
+    """Words that depend on θ are found wherever the assistant reads them."""
+    scenario: Any = Tattling(make_scenario("gtalign/AssistText-v0"), where)
+    with pytest.raises(ConformanceError, match=rf"privacy: .*'{where}'.*Briefly"):
+        check_env(lambda: gtalign_env.parallel_env(scenario), episodes=1)
 
 
 @pytest.mark.parametrize("id", IDS)
@@ -144,6 +183,50 @@ def test_single_agent__keeps_the_contract(id: str, scenario: str) -> None:
 def test_single_agent__passes_gymnasiums_checker(id: str) -> None:
     """Gymnasium's ``check_env``, render modes included, has nothing to say."""
     gymnasium_check_env(gymnasium.make(f"gtalign_env:{id}").unwrapped)
+
+
+def counted(env: Any) -> list[dict[str, float]]:
+    """Return a list that every step of the game inside a single-agent view adds its two rewards to."""
+    rewards: list[dict[str, float]] = []
+    step = env.game.step
+
+    def counting(actions: Any) -> Any:
+        returned = step(actions)
+        rewards.append(returned[1])
+        return returned
+
+    env.game.step = counting
+    return rewards
+
+
+@pytest.mark.parametrize("scenario", ["gtalign/Assist-v0", "gtalign/AssistText-v0"])
+@pytest.mark.parametrize("chair", ["assistant_0", "user_0"])
+def test_single_agent__pays_all_that_the_game_pays(chair: str, scenario: str) -> None:
+    """The learner's rewards sum to its payoffs in the game, the steps before its first turn included."""
+    env: Any = assistant_env(scenario) if chair == "assistant_0" else user_env(scenario)
+    rewards = counted(env)
+    for seed in range(6):
+        rewards.clear()
+        observation, _ = env.reset(seed=seed)
+        total, over = 0.0, False
+        while not over:
+            move = int(np.flatnonzero(observation["action_mask"])[seed % 3])
+            action = {"move": move, "text": "Is it the first?"} if scenario.endswith("Text-v0") else move
+            observation, reward, ended, cut, _ = env.step(action)
+            total, over = total + reward, ended or cut
+        assert total == sum(step[chair] for step in rewards)
+
+
+def test_single_agent__tells_an_end_before_the_first_turn_with_the_first_step() -> None:
+    """An assistant that complies at once ends the session before the user's turn; the first step says so, and pays."""
+    env = user_env("gtalign/AssistText-v0", assistant="fixed:DA_short", p_harmful=1.0)
+    rewards = counted(env)
+    env.reset(seed=0)
+    _, reward, ended, cut, info = env.step("whatever")
+    assert (ended, cut, info["violation"], info["illegal_move"]) == (True, False, True, False)
+    assert reward == sum(step["user_0"] for step in rewards) == sum(info["payoff"].values())
+    with pytest.raises(ResetNeededError):
+        env.step("again")
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])

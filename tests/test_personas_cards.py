@@ -213,7 +213,9 @@ def test_error_line__last_line_where_the_text_just_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted([*CARDS.glob("*.toml"), *Path("examples/personas").resolve().glob("*.toml")]), ids=lambda p: p.stem
+    "path",
+    sorted([*CARDS.glob("*.toml"), *(Path(__file__).resolve().parents[1] / "examples" / "personas").glob("*.toml")]),
+    ids=lambda p: p.stem,
 )
 def test_cards__those_in_the_repository_are_good(path: Path) -> None:
     """Every card in the repository is read, is named like its file, and has something to say for every reaction."""

@@ -57,15 +57,14 @@ def matrix_lines(stage: StageMatrix, width: int, *, explained: bool = True) -> l
         Lines of at most ``width`` cells.
     """
     layouts = [_Layout(transposed=t, stacked=s, gap=g) for t in (False, True) for s in (False, True) for g in (2, 0)]
-    drawn = [(layout, _draw(stage, layout)) for layout in layouts]
-    fitting = [(layout, lines) for layout, lines in drawn if max(line.cell_len for line in lines) <= width]
-    if fitting:
-        layout, lines = min(fitting, key=lambda pair: (len(pair[1]), -pair[0].gap))
-        return [*lines, legend(width, stacked=layout.stacked)] if explained else lines
-    cut = _around_made(stage)
-    if cut is stage:
-        return [pad(line, width) for line in drawn[-1][1]]
-    return matrix_lines(cut, width, explained=explained)
+    while not any(_width(stage, layout) <= width for layout in layouts):
+        cut = _around_made(stage)
+        if cut is stage:  # not even one cell fits beside its name
+            return [pad(line, width) for line in _draw(stage, layouts[-1])]
+        stage = cut
+    drawn = [(layout, _draw(stage, layout)) for layout in layouts if _width(stage, layout) <= width]
+    layout, lines = min(drawn, key=lambda pair: (len(pair[1]), -pair[0].gap))
+    return [*lines, legend(width, stacked=layout.stacked)] if explained else lines
 
 
 def _around_made(stage: StageMatrix) -> StageMatrix:
@@ -95,6 +94,20 @@ def _around_made(stage: StageMatrix) -> StageMatrix:
     )
 
 
+def _width(stage: StageMatrix, layout: _Layout) -> int:
+    """Return how wide the matrix would be."""
+    rows, columns = stage.user_moves, stage.assistant_moves
+    if layout.transposed:
+        rows, columns = columns, rows
+    label = max(cell_len(one_line(name)) for name in rows) + 1
+    return label + len(columns) * (_cell_width(stage, layout) + layout.gap)
+
+
+def _cell_width(stage: StageMatrix, layout: _Layout) -> int:
+    wide = _number_width(stage, _decimals(stage))
+    return wide + 3 if layout.stacked else 2 * wide + 6
+
+
 def _draw(stage: StageMatrix, layout: _Layout) -> list[Text]:
     rows, columns = stage.user_moves, stage.assistant_moves
     row_role, column_role = "user", "assistant"
@@ -102,7 +115,7 @@ def _draw(stage: StageMatrix, layout: _Layout) -> list[Text]:
         rows, columns, row_role, column_role = columns, rows, column_role, row_role
     digits = _decimals(stage)
     wide = _number_width(stage, digits)
-    cell = wide + 3 if layout.stacked else 2 * wide + 6
+    cell = _cell_width(stage, layout)
     label = max(cell_len(one_line(name)) for name in rows) + 1
     lines = _heads(columns, column_role, cell, layout.gap, label)
     for i, name in enumerate(rows):

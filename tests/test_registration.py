@@ -1,0 +1,185 @@
+"""Names for things, and what happens when nothing has the name."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import pettingzoo
+import pytest
+
+import gtalign_env
+from gtalign_env.env import GameEnv
+from gtalign_env.errors import UnknownNameError, UsageError
+from gtalign_env.protocols import Scenario
+from gtalign_env.registration import SCENARIOS, Registry, load, make_scenario, register_scenario
+from gtalign_env.scenarios.matrix.paper import paper_matrix
+
+IDS = ("gtalign/Assist-v0", "gtalign/AssistText-v0", "gtalign/Matrix-v0")
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_ids__are_made_by_pettingzoo_s_registry(id: str) -> None:
+    """Both types; ``max_cycles`` is handed on as PettingZoo does it."""
+    parallel = pettingzoo.make("parallel", id, max_cycles=3)
+    assert isinstance(parallel, GameEnv)
+    assert parallel.max_cycles == 3
+    parallel.reset(seed=0)
+    aec = pettingzoo.make("aec", id)
+    assert isinstance(aec, pettingzoo.AECEnv)
+    aec.reset(seed=0)
+    assert aec.agents == ["user_0", "assistant_0"]
+
+
+def test_ids__take_options_through_pettingzoo_s_registry() -> None:
+    """Scenario options, render mode and strictness."""
+    env = pettingzoo.make("parallel", "gtalign/Assist-v0", pricing="per_token", questions=1, strict=True, render_mode="ansi")
+    assert isinstance(env, GameEnv)
+    assert (env.scenario.config["pricing"], env.strict, env.render_mode) == ("per_token", True, "ansi")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_ids__agree_with_their_specification(id: str) -> None:
+    """View and short name are true; the description is one sentence."""
+    spec = SCENARIOS[id]
+    made = make_scenario(spec.short)
+    assert isinstance(made, Scenario)
+    assert made.view == spec.view
+    assert spec.description.endswith(".")
+    assert "\n" not in spec.description
+
+
+@pytest.mark.parametrize("id", ["gtalign/Assistant-v0", "gtalign/User-v0"])
+def test_ids__of_the_single_agent_views_are_gymnasium_s(id: str) -> None:
+    """Plain and with the module's name in front, which imports the package."""
+    for name in (id, f"gtalign_env:{id}"):
+        gymnasium.make(name).reset(seed=0)
+
+
+def test_make_scenario__by_every_name() -> None:
+    """Id, short name, module:attr, and the object itself."""
+    for name in ("gtalign/Matrix-v0", "matrix", "gtalign_env.scenarios.matrix.paper:paper_matrix"):
+        assert make_scenario(name, rounds=2).config == {"rounds": 2}  # type: ignore[attr-defined]
+    scenario = paper_matrix()
+    assert make_scenario(scenario) is scenario
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("asist", "did you mean 'assist'"),
+        ("gtalign/Assist-v9", "did you mean 'gtalign/Assist-v0'"),
+        ("", "unknown scenario ''"),
+        ("nowhere:thing", "there is no module 'nowhere'"),
+        ("gtalign_env.nowhere:thing", "there is no module 'gtalign_env.nowhere'"),
+        ("math:tau_and_more", "module 'math' has no attribute 'tau_and_more'"),
+        ("math:", "expected 'module:attr'"),
+        (":pi", "expected 'module:attr'"),
+        ("math:pi", "math:pi.*expected a scenario or a function that makes one"),
+        ("builtins:dict", "builtins:dict.*expected a scenario or a function that makes one"),
+    ],
+)
+def test_make_scenario__names_what_is_wrong(name: str, message: str) -> None:
+    """Unknown ids get a suggestion; entry points that lead nowhere, or to no scenario, are named."""
+    with pytest.raises(UsageError, match=message):
+        make_scenario(name)
+
+
+@pytest.mark.parametrize("thing", [None, 3, object(), GameEnv])
+def test_make_scenario__refuses_other_things(thing: Any) -> None:
+    """With what is accepted."""
+    with pytest.raises(UsageError, match="scenario: expected an id"):
+        make_scenario(thing)
+
+
+def test_make_scenario__options_go_with_names_only() -> None:
+    """A ready-made scenario cannot be changed any more."""
+    with pytest.raises(UsageError, match="takes no options, got rounds"):
+        make_scenario(paper_matrix(), rounds=3)
+
+
+@pytest.mark.parametrize("scenario", ["assist", "assist_text", "matrix"])
+def test_make_scenario__unknown_options_are_named(scenario: str) -> None:
+    """A misspelt option is never ignored."""
+    with pytest.raises(UsageError, match="qestions"):
+        make_scenario(scenario, qestions=3)
+
+
+def test_parallel_env__passes_errors_on() -> None:
+    """The same sentences at the front door."""
+    with pytest.raises(UnknownNameError, match="did you mean 'matrix'"):
+        gtalign_env.parallel_env("matrx")
+    with pytest.raises(UsageError, match="unknown pricing"):
+        gtalign_env.parallel_env("assist", pricing="free")
+
+
+def test_load__returns_objects_as_they_are_and_walks_attributes() -> None:
+    """A callable needs no name; a dotted attribute is followed."""
+    assert load(len) is len
+    assert load("os:path.basename")("a/b") == "b"
+
+
+def test_load__does_not_hide_a_missing_dependency(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that is there but imports something missing raises that error, not "there is no module"."""
+    (tmp_path / "probe_scenario_mod.py").write_text("import missing_dependency_xyz\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="missing_dependency_xyz"):
+        load("probe_scenario_mod:thing")
+    sys.modules.pop("probe_scenario_mod", None)
+
+
+def test_register_scenario__makes_a_new_game_known_and_twice_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook cell may run again; no warning, the last one counts."""
+    id = "test/Mine-v3"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for rounds in (2, 4):
+                register_scenario(
+                    id,
+                    lambda rounds=rounds: paper_matrix(rounds=rounds),
+                    view="strategic",
+                    kind="matrix",
+                    description="A test.",
+                )
+        assert SCENARIOS[id].short == "mine"
+        assert make_scenario("mine").config == {"rounds": 4}  # type: ignore[attr-defined]
+        env = pettingzoo.make("parallel", id)
+        assert isinstance(env, GameEnv)
+        assert env.scenario.config == {"rounds": 4}  # type: ignore[attr-defined]
+    finally:
+        SCENARIOS.pop(id, None)
+        pettingzoo.parallel_registry.pop(id, None)
+        pettingzoo.aec_registry.pop(id, None)
+
+
+def test_registry__keeps_things_and_names_of_things() -> None:
+    """Strings are imported when they are asked for; anything else is handed back; order is kept."""
+    registry = Registry("thing")
+    registry.register("later", "math:pi", description="half a turn")
+    registry.register("now", {"a": 1})
+    assert list(registry) == ["later", "now"]
+    assert registry.get("later") == pytest.approx(3.14159, abs=1e-5)
+    assert registry.get("now") == {"a": 1}
+    assert ("now" in registry, "then" in registry) == (True, False)
+    assert (registry.description("later"), registry.description("now")) == ("half a turn", "")
+    registry.register("now", 2)
+    assert (registry.get("now"), list(registry)) == (2, ["later", "now"])
+
+
+def test_registry__unknown_names_are_named_everywhere() -> None:
+    """With a suggestion, whichever question is asked."""
+    registry = Registry("thing")
+    registry.register("later", "math:pi")
+    for ask in (registry.get, registry.description):
+        with pytest.raises(UnknownNameError, match="unknown thing 'latr': did you mean 'later'"):
+            ask("latr")
+
+
+def test_package__exports_what_it_lists() -> None:
+    """``__all__`` is sorted, complete and true."""
+    assert gtalign_env.__all__ == sorted(gtalign_env.__all__)
+    assert all(hasattr(gtalign_env, name) for name in gtalign_env.__all__)
