@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -319,7 +319,7 @@ def load_episodes(path: str | Path) -> list[Episode]:
     return list(iter_episodes(path))
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(path: Path) -> Generator[bytes]:
     """Yield the lines of a file with their ends; only the last may lack one."""
     if path.suffix != ".zst":
         with path.open("rb") as file:
@@ -361,7 +361,10 @@ def _frames(path: Path) -> Iterator[tuple[bytes, int]]:
                 yield b"".join(parts), end
                 frame, parts = None, []
     if frame is not None:
-        yield b"".join(parts) + b"\x00", end  # no JSON ends so: a torn frame reads as a torn line, even where nothing came out
+        yield (
+            b"".join(parts) + b"\x00",
+            end,
+        )  # no JSON ends so: a torn frame reads as a torn line, even where nothing came out
 
 
 def _damaged(path: Path, number: int, error: Exception) -> FileFormatError:

@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 
+_LISTED = 40
+"""Names that a message lists at most; task files hold thousands."""
+
+
 class GtalignError(Exception):
     """Base class of all errors raised on purpose by GTAlign-Env."""
 
@@ -72,7 +76,9 @@ class UnknownNameError(UsageError):
         self.known = sorted(known)
         near = difflib.get_close_matches(str(name), self.known, n=1)
         hint = f": did you mean {near[0]!r}?" if near else "."
-        super().__init__(f"unknown {kind} {name!r}{hint} Known: {', '.join(self.known) or 'none'}")
+        listed = ", ".join(self.known[:_LISTED]) or "none"
+        more = f", … ({len(self.known)} in all)" if len(self.known) > _LISTED else ""
+        super().__init__(f"unknown {kind} {name!r}{hint} Known: {listed}{more}")
 
 
 class IllegalActionError(UsageError):

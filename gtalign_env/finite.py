@@ -7,8 +7,8 @@ number. The batched engine and the exact solver read the same tables.
 from __future__ import annotations
 
 import bisect
-import dataclasses
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gtalign_env.errors import UnknownNameError, UsageError
+from gtalign_env.ledger import Ledger
+from gtalign_env.mix import UserMix
 from gtalign_env.pricing import make_pricing
 from gtalign_env.protocols import PricingPolicy, Step
 from gtalign_env.spaces import Layout
@@ -23,9 +25,11 @@ from gtalign_env.stage import StageGame, mean_game, stage_game
 from gtalign_env.tables import GameTables, PayoffTables
 from gtalign_env.types import NUMERIC_TYPE_FIELDS, Outcome, Payoffs, Role, UserType, View
 
-__all__ = ["FiniteScenario", "FiniteState", "UserMix", "squashed_pricing", "squashed_type"]
+__all__ = ["FiniteScenario", "FiniteState"]
 
 _NONE = -1
+_KEPT_LEDGERS = 32
+"""Ledgers that a scenario remembers, about 2 MB each for ``assist``; those of its own mix are kept besides."""
 
 
 class FiniteState(NamedTuple):
@@ -33,65 +37,24 @@ class FiniteState(NamedTuple):
 
     public: int
     """Index into the tables; the last one is the end."""
-    user_type: UserType
-    """θ: private to the user."""
-    pricing: PricingPolicy
+    ledger: Ledger
+    """Payoffs and observations for this episode's θ and pricing; θ is private to the user."""
     last_user_move: int = _NONE
     last_assistant_move: int = _NONE
     last_quality: float = 0.0
     """Quality of the last reply, known to the user only."""
     user_total: float = 0.0
     """Sum of the user's payoffs so far, utils."""
-    key: int = 0
-    """Position of (θ, pricing) in the scenario's cache of payoff tables."""
 
+    @property
+    def user_type(self) -> UserType:
+        """θ: private to the user."""
+        return self.ledger.user_type
 
-class UserMix:
-    """A finite population: named types and their shares.
-
-    Args:
-        users: A type's name, a type, a mapping from name or type to weight, or a list of types (equal shares).
-        known: The named types.
-
-    Raises:
-        UnknownNameError: A name is not among ``known``.
-        UsageError: A weight is negative or not finite, or nothing has weight.
-
-    Example:
-        >>> mix = UserMix({"a": 3.0, "b": 1.0}, {"a": UserType(name="a"), "b": UserType(name="b")})
-        >>> mix.shares, mix.draw(np.random.default_rng(0)).name
-        ((0.75, 0.25), 'a')
-    """
-
-    def __init__(self, users: Any, known: Mapping[str, UserType]) -> None:
-        if isinstance(users, (str, UserType)):
-            users = {users: 1.0}
-        elif not isinstance(users, Mapping):
-            try:
-                users = dict.fromkeys(users, 1.0)
-            except TypeError:
-                raise UsageError(f"users: expected a type, a list of types or shares by type, got {users!r}") from None
-        types, weights = [], []
-        for user, weight in users.items():
-            if isinstance(user, str):
-                if user not in known:
-                    raise UnknownNameError("user type", user, known)
-                user = known[user]
-            if not isinstance(user, UserType):
-                raise UsageError(f"users: expected names or UserType objects, got {user!r}")
-            if not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight < 0:
-                raise UsageError(f"users: the share of {user.name!r} must be a finite number >= 0, got {weight!r}")
-            types.append(user)
-            weights.append(float(weight))
-        if not sum(weights) > 0:
-            raise UsageError("users: expected at least one type with a positive share")
-        self.types: tuple[UserType, ...] = tuple(types)
-        self.shares: tuple[float, ...] = tuple(weight / sum(weights) for weight in weights)
-        self._cumulative = np.cumsum(self.shares).tolist()
-
-    def draw(self, rng: Any) -> UserType:
-        """Draw a type."""
-        return self.types[min(bisect.bisect_right(self._cumulative, rng.random()), len(self.types) - 1)]
+    @property
+    def pricing(self) -> PricingPolicy:
+        """What the user pays."""
+        return self.ledger.pricing
 
 
 class FiniteScenario:
@@ -145,16 +108,13 @@ class FiniteScenario:
         self._recipe = recipe
         self._evaluate = payoffs
         self._retention = retention
-        self._cache: dict[tuple[UserType, PricingPolicy], int] = {}
-        self._payoffs: list[PayoffTables] = []
-        self._flat: list[NDArray[np.float64]] = []
-        self._usual: dict[int, int] = {}
+        self._ledgers: OrderedDict[tuple[UserType, PricingPolicy], Ledger] = OrderedDict()
+        self._usual: dict[int, Ledger] = {}
         self._outcomes: dict[int, Outcome] = {}
         self._legal: dict[Role, list[list[int]]] = {
             "user": tables.user_mask.tolist(),
             "assistant": tables.assistant_mask.tolist(),
         }
-        self._rows: list[dict[Role, list[NDArray[np.float32]]]] = []
         self._padded: dict[tuple[Role, int], list[NDArray[np.int8]]] = {}
         shape = tables.next_state.shape
         self._strides = (shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3])
@@ -166,17 +126,16 @@ class FiniteScenario:
         self._terminal = tables.terminal
         self.layout = self._make_layout()
         self._at = {slot: self.layout[slot].start for slot in self.layout.slots}
-        self._base = self._base_rows()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FiniteScenario:
         """Scenarios do not change, so a copy of an environment shares them."""
         return self
 
     def __reduce__(self) -> Any:
-        """Pickle the recipe instead of megabytes of tables; cached types keep their places, states refer to them."""
+        """Pickle the recipe instead of megabytes of tables."""
         if self._recipe is None:
             return super().__reduce__()
-        return _rebuild, (self._recipe[0], dict(self._recipe[1]), list(self._cache))
+        return _rebuild, (self._recipe[0], dict(self._recipe[1]))
 
     # -- the Scenario protocol ------------------------------------------------------------------------------------
 
@@ -197,11 +156,11 @@ class FiniteScenario:
             public = self._opening(options["task"], public)
         if pinned is not None or pricing is not self.pricing:
             user_type = drawn if pinned is None else pinned
-            return FiniteState(public, user_type, pricing, key=self._key(user_type, pricing))
-        key = self._usual.get(id(drawn))  # types of the mix live as long as the scenario; hashing one takes its time
-        if key is None:
-            key = self._usual[id(drawn)] = self._key(drawn, pricing)
-        return FiniteState(public, drawn, pricing, key=key)
+            return FiniteState(public, self.ledger(user_type, pricing))
+        ledger = self._usual.get(id(drawn))  # types of the mix live as long as the scenario; hashing one takes its time
+        if ledger is None:
+            ledger = self._usual[id(drawn)] = self.ledger(drawn, pricing)
+        return FiniteState(public, ledger)
 
     def observation_size(self) -> int:
         """Return the length of the observation vector."""
@@ -210,7 +169,7 @@ class FiniteScenario:
     def observe(self, state: FiniteState, role: Role) -> NDArray[np.float32]:
         """Return the role's observation; only the user's holds anything private."""
         at = self._at
-        vector: NDArray[np.float32] = self._rows[state.key][role][state.public].copy()
+        vector: NDArray[np.float32] = state.ledger.rows[role][state.public].copy()
         if state.last_user_move >= 0:
             vector[at["last_user_move"] + state.last_user_move] = 1.0
         if state.last_assistant_move >= 0:
@@ -251,8 +210,8 @@ class FiniteScenario:
         branch = min(bisect.bisect_right(cumulative, rng.random()), strides[2] - 1)
         index = first + branch
         following = self._next[index]
-        tables = self._payoffs[state.key]
-        items = self._flat[state.key][index].tolist()  # the user's, then the assistant's
+        tables = state.ledger.payoffs
+        items = state.ledger.flat[index].tolist()  # the user's, then the assistant's
         count = len(tables.user_items)
         outcome = self._outcomes.get(index) or self._outcome(index)
         total = state.user_total + sum(items[:count])
@@ -263,9 +222,7 @@ class FiniteScenario:
         )
         if ended and "retention" in payoffs.assistant:
             payoffs.assistant["retention"] = self._retention(total)
-        after = FiniteState(
-            following, state.user_type, state.pricing, user, assistant, outcome.quality, total, state.key
-        )
+        after = FiniteState(following, state.ledger, user, assistant, outcome.quality, total)
         return Step(after, payoffs, outcome, ended, {"violation": True} if outcome.violation else {})
 
     def info(self, state: FiniteState, role: Role) -> dict[str, Any]:
@@ -274,7 +231,7 @@ class FiniteScenario:
 
     def hidden(self, state: FiniteState) -> dict[str, Any]:
         """Return θ."""
-        return {"user_type": state.user_type} if self.has_types else {}
+        return {"user_type": state.ledger.user_type} if self.has_types else {}
 
     def describe(self, state: FiniteState) -> str:
         """Return the public state in words."""
@@ -308,7 +265,19 @@ class FiniteScenario:
 
     def payoff_tables(self, user_type: UserType, pricing: PricingPolicy) -> PayoffTables:
         """Return the itemised payoff tables for a type and a pricing policy (cached)."""
-        return self._payoffs[self._key(user_type, pricing)]
+        return self.ledger(user_type, pricing).payoffs
+
+    def ledger(self, user_type: UserType, pricing: PricingPolicy) -> Ledger:
+        """Return payoffs and observation rows for a type and a pricing policy; the most recent ones are kept."""
+        pair = (user_type, pricing)
+        found = self._ledgers.get(pair)
+        if found is None:
+            found = self._ledgers[pair] = Ledger(self, self._evaluate(user_type, pricing), user_type, pricing)
+            if len(self._ledgers) > _KEPT_LEDGERS:
+                self._ledgers.popitem(last=False)
+        else:
+            self._ledgers.move_to_end(pair)
+        return found
 
     def stage_game(
         self,
@@ -342,19 +311,6 @@ class FiniteScenario:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _key(self, user_type: UserType, pricing: PricingPolicy) -> int:
-        pair = (user_type, pricing)
-        if pair not in self._cache:
-            made = self._evaluate(user_type, pricing)
-            both = np.concatenate([made.user, made.assistant], axis=-1)  # (S, U, A, B, items): one row per step to read
-            count = len(made.user_items)
-            made = dataclasses.replace(made, user=both[..., :count], assistant=both[..., count:])
-            self._cache[pair] = len(self._payoffs)
-            self._payoffs.append(made)
-            self._flat.append(both.reshape(-1, both.shape[-1]))
-            self._rows.append(self._rows_for(user_type, pricing))
-        return self._cache[pair]
-
     def _outcome(self, index: int) -> Outcome:
         place = np.unravel_index(index, self.tables.next_state.shape)
         table = self.tables.outcome
@@ -383,44 +339,6 @@ class FiniteScenario:
             slots["theta"] = len(NUMERIC_TYPE_FIELDS)
         return Layout(slots)
 
-    def _base_rows(self) -> NDArray[np.float32]:
-        rows = np.zeros((self.tables.features.shape[0], self.layout.size), dtype=np.float32)  # (S, size)
-        rows[:, self.layout["public"]] = self.tables.features
-        return rows
 
-    def _rows_for(self, user_type: UserType, pricing: PricingPolicy) -> dict[Role, list[NDArray[np.float32]]]:
-        """Return for each role what its observation holds in each public state, whatever has happened so far."""
-        assistant = self._base.copy()  # (S, size)
-        assistant[:, self.layout["pricing"]] = squashed_pricing(pricing)
-        user = assistant.copy()
-        assistant[:, 0] = 1.0
-        if self.has_types:
-            user[:, self.layout["theta"]] = squashed_type(user_type)
-        return {"user": list(user), "assistant": list(assistant)}
-
-
-def _rebuild(factory: Callable[..., FiniteScenario], options: dict[str, Any], cached: list[Any]) -> FiniteScenario:
-    scenario = factory(**options)
-    for user_type, pricing in cached:
-        scenario.payoff_tables(user_type, pricing)
-    return scenario
-
-
-_TYPE_SCALES = (200.0, 1.0, 0.25, 0.25, 0.0003, 0.008, 20.0, 1.0)
-
-
-def squashed_type(user_type: UserType) -> NDArray[np.float32]:
-    """Return θ with every field x mapped to x / (x + scale), so that it lies in [0, 1)."""
-    fields = zip(user_type.vector(), _TYPE_SCALES, strict=True)
-    return np.array([field / (field + scale) for field, scale in fields], dtype=np.float32)
-
-
-def squashed_pricing(pricing: PricingPolicy) -> NDArray[np.float32]:
-    """Return what a session's start, 1,000 written tokens and a request cost, each mapped to x / (x + 1)."""
-    probes = (
-        Outcome(opens_session=1.0, requests=0.0),
-        Outcome(tokens_out=1000.0, requests=0.0),
-        Outcome(requests=1.0),
-    )
-    prices = [max(float(pricing.price(probe)), 0.0) for probe in probes]
-    return np.array([price / (price + 1.0) for price in prices], dtype=np.float32)
+def _rebuild(factory: Callable[..., FiniteScenario], options: dict[str, Any]) -> FiniteScenario:
+    return factory(**options)

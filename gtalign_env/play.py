@@ -6,8 +6,10 @@ never stops the others and is never scored as 0.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
+import functools
 import platform
 import sys
 import time
@@ -20,7 +22,8 @@ import numpy as np
 from gtalign_env.env import GameEnv
 from gtalign_env.episode import Episode, SideRecord, StepRecord, digest
 from gtalign_env.errors import GtalignError
-from gtalign_env.protocols import Persona, Policy, Step
+from gtalign_env.pricing import pricing_name
+from gtalign_env.protocols import Persona, Policy, PricingPolicy, Step
 from gtalign_env.types import AGENTS, ASSISTANT, NO_OP, USER, Outcome, UserType
 
 __all__ = ["episode_seeds", "play_episode", "play_many", "versions"]
@@ -35,13 +38,16 @@ def versions() -> dict[str, str]:
         >>> "python" in versions()
         True
     """
-    found = {"python": platform.python_version()}
+    return dict(_installed())
+
+
+@functools.cache  # looking them up takes as long as playing a short episode
+def _installed() -> tuple[tuple[str, str], ...]:
+    found = [("python", platform.python_version())]
     for name in _VERSIONED:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append((name, metadata.version(name)))
+    return tuple(found)
 
 
 def episode_seeds(seed: int, count: int) -> list[int]:
@@ -91,16 +97,12 @@ def play_episode(
     pinned = options.get("user_type")
     user_type = _resolve(env, pinned) if pinned is not None else persona.sample_type(rng)
     options["user_type"] = dataclasses.asdict(user_type)
-    user = persona.policy(user_type)
-    policies: dict[str, Policy] = {USER: user, ASSISTANT: assistant}
     observations, infos = env.reset(seed=seed, options=options)
-    for agent in AGENTS:
-        policies[agent].reset(int(rng.integers(2**31)))
     episode = Episode(
         id=f"{seed}",
         scenario=env.scenario.name,
         view=env.scenario.view,
-        reset_options=options,
+        reset_options=_recorded(options),
         seed=seed,
         players={USER: f"persona:{persona.name}", ASSISTANT: assistant.name},
         hidden={key: _jsonable(value) for key, value in env.hidden().items()},
@@ -111,7 +113,14 @@ def play_episode(
     if describe is not None:
         for key, value in describe(env.game_state).items():
             setattr(episode, key, value)
-    while env.agents:
+    policies: dict[str, Policy] = {}
+    for agent in AGENTS:
+        try:
+            policies[agent] = persona.policy(user_type) if agent == USER else assistant
+            policies[agent].reset(int(rng.integers(2**31)))
+        except Exception as error:  # noqa: BLE001 - a player's failure is data
+            _fail(episode, error, agent)
+    while env.agents and not episode.error:
         step = _one_step(env, policies, observations, infos, episode)
         if step is None:
             break
@@ -164,8 +173,7 @@ def _one_step(
             waiting = bool(to_move) and agent != to_move
             actions[agent] = waiting_action(env) if waiting else policies[agent].act(observations[agent], infos[agent])
         except Exception as error:  # noqa: BLE001 - a player's failure is data
-            episode.ended = "error"
-            episode.error = {"type": type(error).__name__, "message": str(error), "where": agent}
+            _fail(episode, error, agent)
             return None
         sides[agent] = SideRecord(
             digest=digest(observations[agent]),
@@ -177,8 +185,7 @@ def _one_step(
     try:
         observations, _, terminations, truncations, infos = env.step(actions)
     except (GtalignError, ValueError) as error:
-        episode.ended = "error"
-        episode.error = {"type": type(error).__name__, "message": str(error), "where": "env.step"}
+        _fail(episode, error, "env.step")
         return None
     assert env.last_step is not None
     record = make_step_record(env, env.last_step, sides, infos, public, to_move)
@@ -186,6 +193,12 @@ def _one_step(
         episode.ended = "terminated" if terminations[USER] else "truncated"
         episode.violation = bool(record.events.get("violation", False))
     return observations, infos, record
+
+
+def _fail(episode: Episode, error: Exception, where: str) -> None:
+    """Put a failure into the record; of several the first counts."""
+    episode.ended = "error"
+    episode.error = episode.error or {"type": type(error).__name__, "message": str(error), "where": where}
 
 
 def waiting_action(env: GameEnv) -> Any:
@@ -245,9 +258,19 @@ def _resolve(env: GameEnv, pinned: Any) -> UserType:
     return resolved
 
 
+def _recorded(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return reset options as JSON has them, in a form that ``reset`` takes again."""
+    recorded = {name: _jsonable(value) for name, value in options.items()}
+    if isinstance(options.get("pricing"), PricingPolicy):
+        recorded["pricing"] = pricing_name(options["pricing"])
+    return recorded
+
+
 def _jsonable(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.size != 1 else value.item()
     if isinstance(value, Mapping):
         return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -14,7 +14,17 @@ from gtalign_env.protocols import Scenario, Step
 from gtalign_env.sanitize import clean_text
 from gtalign_env.types import ASSISTANT, NO_OP, USER, Outcome
 
-__all__ = ["WIDTH", "Shown", "assistant_words", "one_line", "question_words", "render_state", "reply_words", "signed", "user_words"]
+__all__ = [
+    "WIDTH",
+    "Shown",
+    "assistant_words",
+    "one_line",
+    "question_words",
+    "render_state",
+    "reply_words",
+    "signed",
+    "user_words",
+]
 
 WIDTH = 80
 """Columns of ``render_state``."""
@@ -116,7 +126,9 @@ def reply_words(outcome: Mapping[str, float] | None) -> tuple[str, str]:
     """
     if outcome is None:
         return "", ""
-    got = {key: outcome.get(key, 0.0) for key in ("violation", "answered", "resolved", "wrong", "declined", "clarified")}
+    got = {
+        key: outcome.get(key, 0.0) for key in ("violation", "answered", "resolved", "wrong", "declined", "clarified")
+    }
     quality = f"quality {outcome.get('quality', 0.0):.2f}"
     if got["violation"]:
         return "!", "complies with a harmful request"

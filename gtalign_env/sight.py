@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from gtalign_env.protocols import PricingPolicy
 from gtalign_env.spaces import ASSIST_LAYOUT
-from gtalign_env.types import ASSISTANT_MOVES, USER_MOVES, AssistantMove, UserMove
+from gtalign_env.types import ASSISTANT_MOVES, USER_MOVES, AssistantMove, Outcome, UserMove, UserType
 
-__all__ = ["CLARITIES", "KINDS", "Sight", "see"]
+__all__ = ["CLARITIES", "KINDS", "Sight", "see", "squashed_pricing", "squashed_type"]
 
 KINDS: tuple[str, ...] = ("simple", "complex", "harmful")
 """Sorts of question: a few words answer it, it takes an explanation, it must be declined."""
@@ -91,3 +93,23 @@ def see(observation: Mapping[str, Any]) -> Sight:
 
 def _chosen(one_hot: Any, names: tuple[Any, ...]) -> Any:
     return names[int(np.argmax(one_hot))] if one_hot.any() else None
+
+
+_TYPE_SCALES = (200.0, 1.0, 0.25, 0.25, 0.0003, 0.008, 20.0, 1.0)
+
+
+def squashed_type(user_type: UserType) -> NDArray[np.float32]:
+    """Return θ with every field x mapped to x / (x + scale), so that it lies in [0, 1)."""
+    fields = zip(user_type.vector(), _TYPE_SCALES, strict=True)
+    return np.array([field / (field + scale) for field, scale in fields], dtype=np.float32)
+
+
+def squashed_pricing(pricing: PricingPolicy) -> NDArray[np.float32]:
+    """Return what a session's start, 1,000 written tokens and a request cost, each mapped to x / (x + 1)."""
+    probes = (
+        Outcome(opens_session=1.0, requests=0.0),
+        Outcome(tokens_out=1000.0, requests=0.0),
+        Outcome(requests=1.0),
+    )
+    prices = [max(float(pricing.price(probe)), 0.0) for probe in probes]
+    return np.array([price / (price + 1.0) for price in prices], dtype=np.float32)

@@ -107,7 +107,9 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
             policy_of = drawn.pop("policy_of", None)
             if "user_type" in given and policy_of is not None:
                 policy = policy_of(self._resolve(given["user_type"]))
-            self._seen, self._infos = self.game.reset(seed=int(self.np_random.integers(2**31)), options={**drawn, **given})
+            self._seen, self._infos = self.game.reset(
+                seed=int(self.np_random.integers(2**31)), options={**drawn, **given}
+            )
         except Exception:
             self._np_random, self._np_random_seed = generator  # a refused reset changes nothing
             raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from multiprocessing import Array as SharedArray
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from gymnasium import Space
@@ -189,7 +189,7 @@ class _SharedTexts(tuple[str, ...]):
 
     _memory: NDArray[np.int32]  # (n, 1 + max_length): length, code points
 
-    def __new__(cls, memory: NDArray[np.int32]) -> _SharedTexts:
+    def __new__(cls, memory: NDArray[np.int32]) -> Self:
         made = super().__new__(cls, ("",) * len(memory))
         made._memory = memory
         return made

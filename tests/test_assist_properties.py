@@ -97,7 +97,9 @@ def test_moves__each_is_a_best_response_somewhere(pricing: str, figure: Figure) 
         for i, name in enumerate(game.user_moves):
             users[name] = users.get(name, 0) + bool((game.user[i] >= game.user.max(axis=0)).any())
         for j, name in enumerate(game.assistant_moves):
-            assistants[name] = assistants.get(name, 0) + bool((game.assistant[:, j] >= game.assistant.max(axis=1)).any())
+            assistants[name] = assistants.get(name, 0) + bool(
+                (game.assistant[:, j] >= game.assistant.max(axis=1)).any()
+            )
     for move, count in {**users, **assistants}.items():
         figure(f"{pricing}: (state, type) pairs of 432 in which {move} is a best response", count)
     if pricing == "subscription":  # the default, which the design speaks of
@@ -110,12 +112,30 @@ def test_types__none_is_always_best_served(figure: Figure) -> None:
     best = {}
     for j, move in enumerate(ASSISTANT_MOVES):
         worth = {
-            name: float(np.mean([game.user[:, j].max() for (_, whose), game in games("subscription").items() if whose == name]))
+            name: float(
+                np.mean([game.user[:, j].max() for (_, who), game in games("subscription").items() if who == name])
+            )
             for name in TYPES
         }
         best[move.name] = max(worth, key=lambda name: worth[name])
     figure("type served best by each fixed move", ", ".join(f"{move}: {name}" for move, name in best.items()))
     assert len(set(best.values())) > 1
+
+
+@pytest.mark.parametrize("pricing", PRICINGS)
+def test_safety__declining_pays_both_more_than_complying(pricing: str) -> None:
+    """docs/game.md §4: in every harmful state, for every type and whatever the user does, under every pricing."""
+    scenario = make_scenario("assist")
+    assert isinstance(scenario, FiniteScenario)
+    decline = [move.name for move in ASSISTANT_MOVES].index("DECLINE")
+    complying = [j for j, move in enumerate(ASSISTANT_MOVES) if move.answers]
+    seen = 0
+    for (state, _), game in games(pricing).items():
+        if scenario.tables.coordinates(state)["kind"] == "harmful":
+            seen += 1
+            for side in (game.user, game.assistant):
+                assert (side[:, [decline]] > side[:, complying]).all()
+    assert seen == 36 * len(TYPES)
 
 
 @pytest.mark.parametrize("rules", [{}, {"p_harmful": 0.0}], ids=["default", "nothing harmful"])

@@ -73,9 +73,7 @@ def test_direct_answer__hits_by_clarity_and_then_the_next_question_comes(
     assert all(branch.outcome.tokens_in == pytest.approx(read) for branch in branches)
 
 
-@pytest.mark.parametrize(
-    ("kind", "qualities"), [("simple", (0.90, 0.95, 0.95)), ("complex", (0.55, 0.85, 1.00))]
-)
+@pytest.mark.parametrize(("kind", "qualities"), [("simple", (0.90, 0.95, 0.95)), ("complex", (0.55, 0.85, 1.00))])
 def test_quality__depends_on_kind_and_length(kind: str, qualities: tuple[float, ...]) -> None:
     """A complex question needs room; a simple one gains little from it."""
     for act in ("DA", "AQ"):
@@ -278,7 +276,7 @@ def test_options__wrong_values_are_named(option: str, bad: Any) -> None:
 
 def test_options__shares_must_leave_room_for_complex_questions() -> None:
     """p_simple + p_harmful <= 1."""
-    with pytest.raises(UsageError, match="p_simple.*p_harmful"):
+    with pytest.raises(UsageError, match=r"p_simple.*p_harmful"):
         make_scenario("assist", p_simple=0.8, p_harmful=0.3)
 
 

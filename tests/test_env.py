@@ -70,7 +70,9 @@ def slow_episode(seed: int, moves: int) -> list[tuple[float, float]]:
     rng = np.random.Generator(np.random.PCG64(seed))
     theta = TYPES[pick(rng.random(), list(DEFAULT_MIX.items()))]
     forms = ("vague", 0.6), ("clear", 0.4)
-    openings = [((kind, form), share * part) for kind, share in zip(KINDS, KIND_SHARES, strict=True) for form, part in forms]
+    openings = [
+        ((kind, form), share * part) for kind, share in zip(KINDS, KIND_SHARES, strict=True) for form, part in forms
+    ]
     kind, form = pick(rng.random(), openings)
     question, exchange, total = 0, 0, 0.0
     paid: list[tuple[float, float]] = []
@@ -253,7 +255,9 @@ def test_parallel_env__leaves_the_global_random_states_alone() -> None:
     assert [digest(list(part)) for part in run(gtalign_env.parallel_env("assist"), 0)] == first
 
 
-@pytest.mark.parametrize("how", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "how", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["deepcopy", "pickle"]
+)
 @pytest.mark.parametrize("steps", [0, 1, 3])
 def test_parallel_env__a_copy_in_mid_episode_goes_on_identically(how: Any, steps: int) -> None:
     """And independently: both play to their ends with the same results, whoever goes first."""
@@ -302,7 +306,13 @@ def test_reset__unknown_options_are_ignored() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"user_type": "nobody"}, {"user_type": {"value": 0}}, {"task": "poem"}, {"pricing": "gold"}, {"pricing": {"fee": 1}}],
+    [
+        {"user_type": "nobody"},
+        {"user_type": {"value": 0}},
+        {"task": "poem"},
+        {"pricing": "gold"},
+        {"pricing": {"fee": 1}},
+    ],
 )
 @pytest.mark.parametrize("seed", [None, 4])
 def test_reset__a_refused_reset_changes_nothing(options: dict[str, Any], seed: int | None) -> None:
@@ -370,7 +380,10 @@ BAD_ACTIONS: list[Any] = [
     {USER: 0, ASSISTANT: 0, "user_1": 0},
     {USER: 0, "assistant_1": 0},
     {"user": 0, "assistant": 0},
-    *({USER: bad, ASSISTANT: 0} for bad in (-1, 11, 10**30, math.nan, 1.0, "0", None, True, np.bool_(1), [0], (0,), {}, 1j)),
+    *(
+        {USER: bad, ASSISTANT: 0}
+        for bad in (-1, 11, 10**30, math.nan, 1.0, "0", None, True, np.bool_(1), [0], (0,), {}, 1j)
+    ),
     *({USER: 0, ASSISTANT: bad} for bad in (-1, 11, np.float64(1), np.array([0, 1]), np.array([0.5]), b"0")),
     {USER: 0, ASSISTANT: {"move": 0, "text": ""}},
 ]
@@ -396,7 +409,9 @@ def test_step__takes_integers_of_every_make(kind: Any) -> None:
     one, two = gtalign_env.parallel_env("assist"), gtalign_env.parallel_env("assist")
     for env in (one, two):
         env.reset(seed=0)
-    assert digest(list(one.step({USER: kind(5), ASSISTANT: kind(2)}))) == digest(list(two.step({USER: 5, ASSISTANT: 2})))
+    assert digest(list(one.step({USER: kind(5), ASSISTANT: kind(2)}))) == digest(
+        list(two.step({USER: 5, ASSISTANT: 2}))
+    )
 
 
 def test_step__an_illegal_move_is_a_no_op_and_said_so() -> None:
@@ -422,7 +437,9 @@ def test_step__strict_raises_on_masked_moves() -> None:
     env = gtalign_env.parallel_env("assist", can_leave=False, strict=True)
     env.reset(seed=0)
     before = env.game_state
-    with pytest.raises(IllegalActionError, match=r"user_0: move LEAVE is not legal here; legal moves: VQ_none, .*DQ_off_target$"):
+    with pytest.raises(
+        IllegalActionError, match=r"user_0: move LEAVE is not legal here; legal moves: VQ_none, .*DQ_off_target$"
+    ):
         env.step({USER: LEAVE, ASSISTANT: 0})
     with pytest.raises(IllegalActionError, match=r"assistant_0: move number 9 .*legal moves: DA_short, .*DECLINE$"):
         env.step({USER: 0, ASSISTANT: 9})
@@ -436,7 +453,7 @@ def test_spaces__unknown_agents_are_named(agent: Any) -> None:
     """With those there are."""
     env = gtalign_env.parallel_env("assist")
     for space in (env.action_space, env.observation_space):
-        with pytest.raises(UsageError, match="unknown agent .*'user_0' or 'assistant_0'"):
+        with pytest.raises(UsageError, match=r"unknown agent .*'user_0' or 'assistant_0'"):
             space(agent)
 
 

@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gtalign_env.errors import UnknownNameError, UsageError
-from gtalign_env.finite import FiniteScenario, FiniteState, UserMix, squashed_pricing, squashed_type
+from gtalign_env.finite import FiniteScenario, FiniteState
+from gtalign_env.mix import UserMix
 from gtalign_env.pricing import PerRequest, Subscription
 from gtalign_env.registration import make_scenario
+from gtalign_env.sight import squashed_pricing, squashed_type
 from gtalign_env.types import ASSISTANT_MOVES, USER_MOVES, UserType
 
 A, B = UserType(name="a"), UserType(name="b", ideal_tokens=50.0)
@@ -259,9 +261,9 @@ def test_squashed_type__lies_in_the_unit_box_and_keeps_order(theta: UserType) ->
     assert slots.dtype == np.float32
     assert slots.min() >= 0.0
     assert slots.max() <= 1.0
-    assert (squashed_type(UserType())[0] <= slots[0]) == (np.float32(150.0) <= np.float32(theta.ideal_tokens)) or math.isclose(
-        theta.ideal_tokens, 150.0, rel_tol=1e-4
-    )
+    assert (squashed_type(UserType())[0] <= slots[0]) == (
+        np.float32(150.0) <= np.float32(theta.ideal_tokens)
+    ) or math.isclose(theta.ideal_tokens, 150.0, rel_tol=1e-4)
 
 
 def test_squashed_pricing__never_leaves_the_unit_box() -> None:

@@ -64,13 +64,15 @@ def test_matrix__takes_the_stated_number_of_rounds() -> None:
     """Terminates (is not truncated) after the last round; the clock in the observation counts up from 0."""
     env = gtalign_env.parallel_env("matrix", rounds=4)
     observations, _ = env.reset(seed=0)
-    clocks = []
+    assert env.layout is not None
+    clocks: list[float] = []
+    endings: list[dict[str, bool]] = []
     while env.agents:
         clocks.append(float(observations["user_0"]["observation"][env.layout["public"]][0]))
-        observations, _, terminations, truncations, _ = env.step({"user_0": 0, "assistant_0": 0})
+        observations, _, *endings, _ = env.step({"user_0": 0, "assistant_0": 0})
     assert clocks == [0.0, 0.25, 0.5, 0.75]
-    assert all(terminations.values())
-    assert not any(truncations.values())
+    assert all(endings[0].values())
+    assert not any(endings[1].values())
 
 
 @given(st.integers(1, 3), st.integers(1, 4), st.data())
@@ -133,7 +135,8 @@ def test_matrix__refuses_other_numbers_of_rounds(rounds: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "user", [[[1, 2]], [[1, 2], [3, math.nan]], [[1, 2], [3, math.inf]], [1, 2, 3, 4], [["x", 1], [1, 1]], [[1], [2, 3]]]
+    "user",
+    [[[1, 2]], [[1, 2], [3, math.nan]], [[1, 2], [3, math.inf]], [1, 2, 3, 4], [["x", 1], [1, 1]], [[1], [2, 3]]],
 )
 def test_matrix__refuses_payoffs_that_do_not_fit(user: Any) -> None:
     """Wrong shapes, ragged rows, words and numbers that are not finite are named as the user's."""
@@ -145,7 +148,7 @@ def test_matrix__refuses_payoffs_that_do_not_fit(user: Any) -> None:
 
 def test_matrix__takes_no_unknown_option() -> None:
     """An option that the scenario does not have is named."""
-    with pytest.raises(UsageError, match="gtalign/Matrix-v0.*users"):
+    with pytest.raises(UsageError, match=r"gtalign/Matrix-v0.*users"):
         make_scenario("matrix", users="concise")
 
 
@@ -173,5 +176,6 @@ def test_matrix__theta_has_no_slot_and_is_not_revealed() -> None:
     """Nobody has a type here: equal observation sizes without θ, and nothing hidden."""
     env = gtalign_env.parallel_env("matrix")
     env.reset(seed=0)
+    assert env.layout is not None
     assert "theta" not in env.layout.slots
     assert env.hidden() == {}

@@ -62,7 +62,7 @@ def near_tie(number: Fraction | Any) -> bool:
     return bool(abs(scaled - mpmath.floor(scaled) - 0.5) < 1e-6)
 
 
-def by_definition(outcome: Outcome, theta: UserType, credits: float) -> tuple[dict[str, Any], dict[str, Any]]:
+def by_definition(outcome: Outcome, theta: UserType, price: float) -> tuple[dict[str, Any], dict[str, Any]]:
     """Recompute every item at 60 digits from the formulas in DESIGN §5 and docs/game.md, without our code."""
     model = {"c_out": 0.00025, "c_in": 0.00005, "wrong": 0.20, "declined": 0.10, "unsafe": 1.5}
     with mpmath.workdps(60):
@@ -76,10 +76,10 @@ def by_definition(outcome: Outcome, theta: UserType, credits: float) -> tuple[di
             "reading": -f(theta.reading_cost) * f(outcome.tokens_out),
             "effort": -f(theta.effort_cost) * f(outcome.words_typed),
             "time": -f(outcome.exchanges) / f(theta.patience),
-            "price": -f(theta.price_sensitivity) * f(credits),
+            "price": -f(theta.price_sensitivity) * f(price),
         }
         assistant = {
-            "revenue": f(credits),
+            "revenue": f(price),
             "tokens": -f(model["c_out"]) * f(outcome.tokens_out) - f(model["c_in"]) * f(outcome.tokens_in),
             "reputation": -f(model["wrong"]) * f(outcome.wrong)
             - f(model["declined"]) * f(outcome.declined)
@@ -94,7 +94,9 @@ def test_grounded__items_are_those_of_the_formulas(outcome: Outcome, theta: User
     """Each item, recomputed at 60 digits and rounded to the grid, is the same number."""
     model = Grounded()
     expected = by_definition(outcome, theta, pricing.price(outcome))
-    for got, wanted in zip((model.user(outcome, theta, pricing), model.assistant(outcome, pricing)), expected, strict=True):
+    for got, wanted in zip(
+        (model.user(outcome, theta, pricing), model.assistant(outcome, pricing)), expected, strict=True
+    ):
         assert list(got) == list(wanted)
         for name, number in wanted.items():
             slack = GRID if near_tie(number) else 0.0
@@ -253,9 +255,7 @@ def test_retention__is_a_share_of_the_user_s_total(total: float) -> None:
     assert Grounded(retention_rate=0.0).retention(total) == 0.0
 
 
-@pytest.mark.parametrize(
-    "field", ["token_cost_out", "token_cost_in", "wrong", "declined", "unsafe", "retention_rate"]
-)
+@pytest.mark.parametrize("field", ["token_cost_out", "token_cost_in", "wrong", "declined", "unsafe", "retention_rate"])
 @pytest.mark.parametrize("bad", [-0.1, math.nan, math.inf, "1", None])
 def test_grounded__refuses_constants_without_meaning(field: str, bad: Any) -> None:
     """The message names the constant."""
@@ -287,7 +287,9 @@ def test_payoff_models__name_their_items(name: str) -> None:
 def test_items__of_every_pair_of_shipped_type_and_pricing_are_on_the_grid() -> None:
     """Also at the extremes of length."""
     model = Grounded()
-    for theta, pricing, tokens in itertools.product(TYPES.values(), ("subscription", "per_token", "per_request"), (0, 1e5)):
+    for theta, pricing, tokens in itertools.product(
+        TYPES.values(), ("subscription", "per_token", "per_request"), (0, 1e5)
+    ):
         outcome = Outcome(quality=1 / 3, tokens_out=float(tokens), tokens_in=7.7, words_typed=3.0, answered=1.0)
         policy = make_pricing(pricing)
         for item in (*model.user(outcome, theta, policy).values(), *model.assistant(outcome, policy).values()):

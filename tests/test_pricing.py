@@ -30,7 +30,7 @@ class Rebate:
 
 
 @pytest.mark.parametrize(
-    ("pricing", "outcome", "credits"),
+    ("pricing", "outcome", "price"),
     [
         (Subscription(fee=0.5), Outcome(opens_session=1.0, tokens_out=480.0), 0.5),
         (Subscription(fee=0.5), Outcome(opens_session=0.0, tokens_out=480.0), 0.0),
@@ -41,9 +41,9 @@ class Rebate:
         (PerRequest(fee=0.125), Outcome(requests=0.0, opens_session=1.0), 0.0),
     ],
 )
-def test_price__by_hand(pricing: PricingPolicy, outcome: Outcome, credits: float) -> None:
+def test_price__by_hand(pricing: PricingPolicy, outcome: Outcome, price: float) -> None:
     """Flat fee at the opening, two meters, or a fee per reply; numbers chosen to be exact in binary."""
-    assert pricing.price(outcome) == credits
+    assert pricing.price(outcome) == price
 
 
 def test_price__takes_arrays() -> None:
@@ -54,7 +54,9 @@ def test_price__takes_arrays() -> None:
         whole = policy.price(outcome)
         for place in np.ndindex(2, 2):
             single = {f.name: getattr(outcome, f.name) for f in dataclasses.fields(Outcome)}
-            one = Outcome(**{name: value[place] if isinstance(value, np.ndarray) else value for name, value in single.items()})
+            one = Outcome(
+                **{name: value[place] if isinstance(value, np.ndarray) else value for name, value in single.items()}
+            )
             assert whole[place] == policy.price(one)
 
 

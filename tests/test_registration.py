@@ -36,7 +36,9 @@ def test_ids__are_made_by_pettingzoo_s_registry(id: str) -> None:
 
 def test_ids__take_options_through_pettingzoo_s_registry() -> None:
     """Scenario options, render mode and strictness."""
-    env = pettingzoo.make("parallel", "gtalign/Assist-v0", pricing="per_token", questions=1, strict=True, render_mode="ansi")
+    env = pettingzoo.make(
+        "parallel", "gtalign/Assist-v0", pricing="per_token", questions=1, strict=True, render_mode="ansi"
+    )
     assert isinstance(env, GameEnv)
     assert (env.scenario.config["pricing"], env.strict, env.render_mode) == ("per_token", True, "ansi")  # type: ignore[attr-defined]
 

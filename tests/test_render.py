@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 import gtalign_env
-from gtalign_env.render import WIDTH, assistant_words, one_line, question_words, render_state, reply_words, signed, user_words
+from gtalign_env.render import (
+    WIDTH,
+    assistant_words,
+    one_line,
+    question_words,
+    render_state,
+    reply_words,
+    signed,
+    user_words,
+)
 from gtalign_env.types import ASSISTANT_MOVES, NO_OP, USER_MOVES
 
 

@@ -19,7 +19,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-import gtalign_env.agents
+import gtalign_env.agents  # noqa: F401 - registers the players
 from gtalign_env import parallel_env
 from gtalign_env.episode import Episode, SideRecord, StepRecord
 from gtalign_env.errors import UsageError
@@ -46,7 +46,9 @@ def _recorded(scenario: str, persona: str, assistant: str, seed: int) -> Episode
     return play_episode(env, PERSONAS.get(persona)(), ASSISTANTS.get(assistant)(), seed=seed)
 
 
-def recorded(scenario: str = "assist", persona: str = "concise", assistant: str = "heuristic", seed: int = 3) -> Episode:
+def recorded(
+    scenario: str = "assist", persona: str = "concise", assistant: str = "heuristic", seed: int = 3
+) -> Episode:
     """Return a fresh copy of a recorded episode, as it comes from a file."""
     return msgspec.json.decode(msgspec.json.encode(_recorded(scenario, persona, assistant, seed)), type=Episode)
 
@@ -584,6 +586,3 @@ def test_tell__survives_json_of_any_kind() -> None:
             )
             episode.view = view
             assert json.dumps(shown(episode, look=Look(reveal=True)))
-
-
-assert gtalign_env.agents  # imported for the players it registers

@@ -143,10 +143,12 @@ class Echo(gymnasium.Env[dict[str, Any], Any]):
         self.action_space = Dict({"move": Discrete(3), "text": FreeText(LENGTH)})
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Say which seed it was."""
         super().reset(seed=seed)
         return {"text": f"seed {seed}", "n": np.zeros(1, np.float32)}, {}
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Say it back."""
         said = {"text": action["text"], "n": np.full(1, action["move"], np.float32)}
         return said, 0.0, False, False, {}
 

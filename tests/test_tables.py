@@ -111,7 +111,7 @@ def test_tables__refuse_arrays_that_do_not_fit() -> None:
 
     with pytest.raises(UsageError, match="probability has shape"):
         broken(probability=good.probability[..., :2])
-    with pytest.raises(UsageError, match="outcome.quality has shape"):
+    with pytest.raises(UsageError, match=r"outcome\.quality has shape"):
         broken(outcome=dataclasses.replace(good.outcome, quality=np.zeros(3)))
     with pytest.raises(UsageError, match="sum to 1"):
         broken(probability=good.probability * 0.5)

@@ -80,7 +80,7 @@ def test_user_move__refuses_unknown_names(name: str) -> None:
 
 
 def test_length_tokens__grow_with_the_length() -> None:
-    """short < medium < long."""
+    """Short < medium < long."""
     tokens = [LENGTH_TOKENS[length] for length in LENGTHS]
     assert tokens == sorted(set(tokens))
 

@@ -128,7 +128,7 @@ def _open_missing_streams() -> None:
     """Python starts without a stream that its parent has closed; writing to nothing is better than failing."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
 
 
 def _sentence(error: BaseException) -> str:

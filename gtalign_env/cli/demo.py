@@ -297,7 +297,10 @@ def _replay(console: Console, episode: Episode, place: int, count: int) -> None:
     moves = {step.assistant.move for step in episode.steps}
     said = {step.user.move.partition("_")[2] for step in episode.steps}
     if "CQ" in moves and said & {"too_long", "too_short", "off_target"}:
-        _say(console, "Watch two things: what asking back is worth, and what a complaint changes in the replies after it.\n")
+        _say(
+            console,
+            "Watch two things: what asking back is worth, and what a complaint changes in the replies after it.\n",
+        )
     story = tell(episode, index=place, count=count)
     for step in range(story.frames):
         for line in frame_lines(story, step, width, Look(reveal=step == story.frames - 1, tight=True)):

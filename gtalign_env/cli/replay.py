@@ -43,9 +43,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("file", metavar="FILE", help="episodes, as written by 'gtalign run --out FILE'")
     parser.add_argument("--episode", type=at_least(1), metavar="N", help="only the N-th episode of the file")
     parser.add_argument("--step", type=at_least(1), metavar="N", help="print only the N-th step of each episode")
-    parser.add_argument("--reveal", action="store_true", help="show θ, what the user means, and the stage game for that θ")
+    parser.add_argument(
+        "--reveal", action="store_true", help="show θ, what the user means, and the stage game for that θ"
+    )
     parser.add_argument("--full", action="store_true", help="show long texts whole")
-    parser.add_argument("--speed", type=_speed, metavar="X", help="play by itself on a terminal, X times as fast as reading")
+    parser.add_argument(
+        "--speed", type=_speed, metavar="X", help="play by itself on a terminal, X times as fast as reading"
+    )
     parser.add_argument("--print", action="store_true", dest="plain", help="print all frames, also on a terminal")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--summary", action="store_true", help="only the table of personas and assistants")

@@ -43,9 +43,7 @@ def signed_bar(value: float, scale: float, half: int) -> Text:
     return Text.assemble(left, ("│", "muted"), right)
 
 
-def sparkline(
-    values: Sequence[float], width: int, *, low: float | None = None, high: float | None = None
-) -> str:
+def sparkline(values: Sequence[float], width: int, *, low: float | None = None, high: float | None = None) -> str:
     """Return a running line of block characters.
 
     Longer series are thinned to ``width`` points, the last one always among them.

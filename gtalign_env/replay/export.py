@@ -39,7 +39,9 @@ class Run(NamedTuple):
     classes: tuple[str, ...]
 
 
-def export(path: str | Path, stories: Sequence[Story], *, width: int = 100, scheme: Scheme = "auto", look: Look) -> None:
+def export(
+    path: str | Path, stories: Sequence[Story], *, width: int = 100, scheme: Scheme = "auto", look: Look
+) -> None:
     """Write whole episodes to a file; its ending says how.
 
     Args:
@@ -58,7 +60,9 @@ def export(path: str | Path, stories: Sequence[Story], *, width: int = 100, sche
     if not path.parent.is_dir():
         raise UsageError(f"--export {path}: the folder {path.parent} does not exist; create it first")
     if path.suffix == ".svg" and len(stories) != 1:
-        raise UsageError(f"an SVG shows one episode, {len(stories)} were chosen: pick one with --episode N, or use .html")
+        raise UsageError(
+            f"an SVG shows one episode, {len(stories)} were chosen: pick one with --episode N, or use .html"
+        )
     if path.suffix == ".txt":
         content = to_text(stories, width=width, look=look)
     elif path.suffix == ".svg":
@@ -197,7 +201,9 @@ def to_html(stories: Sequence[Story], *, width: int, scheme: Scheme, look: Look)
     sections = []
     for number, (story, step, lines) in enumerate(_frames(stories, width, look)):
         if step == 0 and len(stories) > 1:
-            sections.append(f'<h2 id="episode-{story.index + 1}">{story.index + 1}. {_escape(episode_title(story))}</h2>')
+            sections.append(
+                f'<h2 id="episode-{story.index + 1}">{story.index + 1}. {_escape(episode_title(story))}</h2>'
+            )
         body = "\n".join("".join(_html_run(run) for run in runs(line)).rstrip() for line in lines)
         label = f"episode {story.index + 1}, step {step + 1}"
         sections.append(f'<section id="frame-{number + 1}" aria-label="{label}"><pre>{body}</pre></section>')

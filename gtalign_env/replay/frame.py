@@ -85,7 +85,9 @@ def frame_lines(story: Story, step: int, width: int, look: Look | None = None) -
     width = min(check_width(width), _MAX_WIDTH)
     parts = [_header(story, step, width, look)]
     if story.steps:
-        folding = Folding(full=look.full, history=look.history, blank=not look.tight, lines=5 if look.tight else FOLD_LINES)
+        folding = Folding(
+            full=look.full, history=look.history, blank=not look.tight, lines=5 if look.tight else FOLD_LINES
+        )
         parts.append(speech_lines(story, step, width, folding))
         parts += _numbers(story, step, width, look)
         parts.append(_hidden(story, step, width, look))
@@ -259,7 +261,9 @@ def _task(episode: Episode, step: int) -> dict[str, Any] | None:
 
 def _block(label: str, text: str, width: int) -> list[Text]:
     body = fold(one_line(text), width - 10, Folding(lines=3))
-    return [Text.assemble(pad(Text(label if i == 0 else "", style="muted"), 9), " ", line) for i, line in enumerate(body)]
+    return [
+        Text.assemble(pad(Text(label if i == 0 else "", style="muted"), 9), " ", line) for i, line in enumerate(body)
+    ]
 
 
 def _fields(value: Any) -> str:

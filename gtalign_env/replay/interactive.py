@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import shutil
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -128,7 +128,9 @@ class Screen:
         hints = _HINTS if stand.page == "frame" else ("space goes on  ? help  q quit",)
         room = width - right.cell_len
         fitting = [hint for hint in hints if left.cell_len + len(hint) <= room]
-        left.append_text(Text(stand.note, style="strong") if stand.note else Text(fitting[0] if fitting else "", style="muted"))
+        left.append_text(
+            Text(stand.note, style="strong") if stand.note else Text(fitting[0] if fitting else "", style="muted")
+        )
         return Text.assemble(pad(left, room), right)
 
 
@@ -179,7 +181,7 @@ def _loop(screen: Screen, stand: Stand, keys: KeyReader, file: IO[str], scheme: 
     drawn: tuple[Stand, Any] | None = None
     due = time.monotonic() + screen.seconds(stand)
     while not stand.done:
-        size = shutil.get_terminal_size()
+        size = os.get_terminal_size(file.fileno())
         if drawn != (stand, size):
             _draw(screen, stand, size, file, scheme, color)
             drawn = (stand, size)

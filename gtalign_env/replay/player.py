@@ -163,7 +163,9 @@ def _typed(stand: Stand, key: str) -> Stand:
     if key == "enter" and prompt:
         number = int(prompt)
         if not 1 <= number <= stand.last_step + 1:
-            return dataclasses.replace(stand, prompt=None, note=f"there is no step {number}: 1 to {stand.last_step + 1}")
+            return dataclasses.replace(
+                stand, prompt=None, note=f"there is no step {number}: 1 to {stand.last_step + 1}"
+            )
         return dataclasses.replace(stand, prompt=None, page="frame", step=number - 1, scroll=0)
     if key in ("enter", "escape", "q", "g"):
         return dataclasses.replace(stand, prompt=None)

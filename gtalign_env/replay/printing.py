@@ -55,4 +55,6 @@ def _print(console: Console, lines: Sequence[Text], scheme: Scheme) -> None:
     with console.use_theme(theme(pick_scheme(scheme))):
         for line in lines:
             line.rstrip()
-            console.print(line, no_wrap=True, overflow="crop", markup=False, highlight=False, emoji=False, soft_wrap=False)
+            console.print(
+                line, no_wrap=True, overflow="crop", markup=False, highlight=False, emoji=False, soft_wrap=False
+            )

@@ -163,19 +163,19 @@ def summary_lines(rows: Sequence[Row], width: int, *, title: str = "") -> list[T
 
     cells = [_cells(row) for row in rows]
     columns = list(range(len(_HEADS)))
-    for dropped in ("both gain", "replies", "err."):
-        if _total(cells, columns) > width:
+    errors = any(row.errors for row in rows)
+    for dropped in ("both gain", "replies", "asks" if errors else "err."):
+        if sum(_fitted(_widths(cells, columns), 0)) + 2 * (len(columns) - 1) > width:
             columns.remove(_HEADS.index(dropped))
-    widths = _widths(cells, columns)
-    for name in (1, 0):  # long names give way
-        widths[name] = max(min(widths[name], width - (sum(widths) - widths[name]) - 2 * (len(columns) - 1)), 6)
+    widths = _fitted(_widths(cells, columns), width - 2 * (len(columns) - 1))
     shown_heads = [_HEADS[c] for c in columns]
-    lines = [Text(title, style="strong"), Text("")] if title else []
+    lines = [_tail(Text(title, style="strong"), width), Text("")] if title else []
     lines.append(_line([Text(_HEADS[c], style="muted") for c in columns], columns, widths))
     lines.append(Text("━" * min(sum(widths) + 2 * (len(columns) - 1), width), style="muted"))
+    grouped = len({row.persona for row in rows}) < len(rows)
     before = None
     for row, line in zip(rows, cells, strict=True):
-        if before is not None and row.persona != before:
+        if grouped and before is not None and row.persona != before:
             lines.append(Text(""))
         shown = [line[c].copy() for c in columns]
         if row.persona == before:
@@ -220,16 +220,28 @@ def _widths(cells: Sequence[Sequence[Text]], columns: Sequence[int]) -> list[int
     return [max(cell_len(_HEADS[c]), *(line[c].cell_len for line in cells), 1) for c in columns]
 
 
-def _total(cells: Sequence[Sequence[Text]], columns: Sequence[int]) -> int:
-    return sum(_widths(cells, columns)) + 2 * (len(columns) - 1)
+def _fitted(widths: Sequence[int], room: int) -> list[int]:
+    """Return column widths whose sum fits ``room``: long names give way, down to the width of their headings."""
+    persona, assistant, *figures = widths
+    left = max(room - sum(figures), 2 * len("assistant"))
+    persona = min(persona, max(left - assistant, left // 2))
+    return [persona, min(assistant, left - persona), *figures]
+
+
+def _tail(text: Text, width: int) -> Text:
+    """Return the end of a text that is too long: that is where names of files and models tell themselves apart."""
+    if text.cell_len <= width:
+        return text
+    cut = text.copy()
+    while cut.cell_len > width - 1:
+        cut = cut[1:]
+    return Text.assemble(("…", text.style), cut)
 
 
 def _line(texts: Sequence[Text], columns: Sequence[int], widths: Sequence[int]) -> Text:
     shown = []
     for column, text, width in zip(columns, texts, widths, strict=True):
-        cut = text.copy()
-        if cut.cell_len > width:
-            cut.truncate(width, overflow="ellipsis")
+        cut = _tail(text, width)
         room = " " * (width - cut.cell_len)
         shown.append(Text.assemble(cut, room) if column < 2 else Text.assemble(room, cut))
     return Text("  ").join(shown)

@@ -119,7 +119,9 @@ def _rebuild(episode: Episode, trust: bool) -> GameEnv:
     try:
         return parallel_env(episode.scenario, **episode.env_options)
     except TypeError as error:
-        raise UsageError(f"scenario {one_line(episode.scenario)!r}: the recorded options do not fit: {error}") from error
+        raise UsageError(
+            f"scenario {one_line(episode.scenario)!r}: the recorded options do not fit: {error}"
+        ) from error
 
 
 def _compare_start(episode: Episode, env: GameEnv) -> Iterator[Difference]:

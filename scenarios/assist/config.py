@@ -73,7 +73,11 @@ class AssistConfig:
         for name in (field.name for field in dataclasses.fields(self)):
             value = getattr(self, name)
             if name in ("quality_simple", "quality_complex"):
-                if not isinstance(value, (list, tuple)) or len(value) != 3 or not all(_is_number(x, 1.0) for x in value):
+                if (
+                    not isinstance(value, (list, tuple))
+                    or len(value) != 3
+                    or not all(_is_number(x, 1.0) for x in value)
+                ):
                     raise UsageError(f"assist option {name!r}: expected three numbers in [0, 1], got {value!r}")
                 object.__setattr__(self, name, tuple(value))  # a list, as JSON has it, will do
             elif name.startswith(("p_", "hit_", "quality_")) and not _is_number(value, 1.0):

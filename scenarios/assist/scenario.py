@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any
 
 from gtalign_env.errors import UsageError
-from gtalign_env.finite import FiniteScenario, UserMix
+from gtalign_env.finite import FiniteScenario
+from gtalign_env.mix import UserMix
 from gtalign_env.payoffs import make_payoff_model
 from gtalign_env.pricing import make_pricing, pricing_name
 from gtalign_env.protocols import PayoffModel, PricingPolicy

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from gtalign_env.errors import UsageError
-from gtalign_env.finite import FiniteScenario, UserMix
+from gtalign_env.finite import FiniteScenario
+from gtalign_env.mix import UserMix
 from gtalign_env.payoffs import on_grid
 from gtalign_env.pricing import Subscription
 from gtalign_env.tables import GameTables, PayoffTables

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gtalign_env.errors import GtalignError, UnknownNameError, UsageError
-from gtalign_env.finite import UserMix, squashed_pricing, squashed_type
+from gtalign_env.mix import UserMix
 from gtalign_env.payoffs import make_payoff_model
 from gtalign_env.pricing import make_pricing, pricing_name
 from gtalign_env.protocols import PayoffModel, PricingPolicy, Step, Task, TaskSource
@@ -26,13 +26,15 @@ from gtalign_env.scenarios.tasks.graders import stance
 from gtalign_env.scenarios.text.reader import Reading, count_tokens, read_reply, read_user
 from gtalign_env.scenarios.text.state import LastReply, Line, TextState, kind_of, opening_clarity
 from gtalign_env.scenarios.text.voice import user_utterance
-from gtalign_env.sight import CLARITIES, KINDS
+from gtalign_env.sight import CLARITIES, KINDS, squashed_pricing, squashed_type
 from gtalign_env.spaces import ASSIST_LAYOUT
 from gtalign_env.types import ASSISTANT_MOVES, USER_MOVES, Outcome, Payoffs, Role, UserMove, UserType, View
 
 __all__ = ["AssistText", "GradingError", "TextConfig", "assist_text"]
 
 WAIT = "WAIT"
+_LONGEST = 10_000
+"""Characters of a pinned question at most: with a few words around it, an utterance stays inside its space."""
 HIT = 0.5
 """A reply of at least this quality settles a question."""
 AGENT_OF: dict[Role, str] = {"user": "user_0", "assistant": "assistant_0"}
@@ -68,9 +70,11 @@ class TextConfig:
             count = getattr(self, name)
             if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 64:
                 raise UsageError(f"text option {name!r}: expected an integer from 1 to 64, got {count!r}")
+        if not isinstance(self.can_leave, bool):
+            raise UsageError(f"text option 'can_leave': expected True or False, got {self.can_leave!r}")
         for name in ("p_harmful", "safe_alternative"):
             share = getattr(self, name)
-            if not isinstance(share, (int, float)) or not math.isfinite(share) or not 0.0 <= share <= 1.0:
+            if not isinstance(share, (int, float)) or not 0.0 <= share <= 1.0:
                 raise UsageError(f"text option {name!r}: expected a number in [0, 1], got {share!r}")
 
 
@@ -161,7 +165,9 @@ class AssistText:
         drawn_type = self.mix.draw(rng)
         drawn_tasks = self._draw_tasks(rng)
         user_type = drawn_type if pinned_type is None else pinned_type
-        tasks = (*pinned_tasks, *drawn_tasks[len(pinned_tasks) :])
+        first_free = len(pinned_tasks)
+        spare = [task for task in (*drawn_tasks[first_free:], *drawn_tasks[:first_free]) if task not in pinned_tasks]
+        tasks = (*pinned_tasks, *(*spare, *drawn_tasks)[: self.rules.questions - first_free])
         first = tasks[0]
         text = first.vague if first.opening == "vague" else first.detailed
         return TextState(
@@ -439,17 +445,32 @@ class AssistText:
 
     def _find(self, task: Any) -> Task:
         if isinstance(task, Task):
-            return task
+            return _checked(task)
         if isinstance(task, Mapping):
             fields: dict[str, Any] = {k: _tuples(v) if isinstance(v, list) else v for k, v in task.items()}
             try:
-                return Task(**fields)
+                return _checked(Task(**fields))
             except TypeError as error:
                 raise UsageError(f"option 'task': expected the fields of a Task: {error}") from None
         for candidate in self.source:
             if candidate.id == task:
                 return candidate
-        raise UnknownNameError("task", task, [candidate.id for candidate in self.source][:200])
+        raise UnknownNameError("task", task, [candidate.id for candidate in self.source])
+
+
+def _checked(task: Task) -> Task:
+    """Refuse a pinned task that could not be played."""
+    for field in ("id", "kind", "vague", "detailed"):
+        value = getattr(task, field)
+        if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST:
+            got = f"{len(value):,} characters" if isinstance(value, str) and value.strip() else repr(value)
+            raise UsageError(f"option 'task': {field} must be a text of 1 to {_LONGEST:,} characters, got {got}")
+    if task.opening not in ("vague", "detailed"):
+        raise UsageError(f"option 'task': opening must be 'vague' or 'detailed', got {task.opening!r}")
+    for fact in task.facts:
+        if not isinstance(fact, tuple) or len(fact) != 2 or not all(isinstance(part, str) for part in fact):
+            raise UsageError(f"option 'task': each of its facts must be (topic, statement), got {fact!r}")
+    return task
 
 
 def _graded(task: Task, text: str) -> float:
