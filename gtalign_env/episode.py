@@ -7,7 +7,6 @@ Everything downstream reads this format: replay, verification, re-scoring, expor
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import os
 import re
@@ -170,11 +169,7 @@ def _plain(value: Any) -> Any:
     """Turn what JSON does not know into what it knows."""
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    return str(value)
+    return value.tolist() if isinstance(value, np.ndarray) else str(value)
 
 
 class EpisodeWriter:

@@ -111,21 +111,26 @@ class FiniteScenario:
         self._ledgers: OrderedDict[tuple[UserType, PricingPolicy], Ledger] = OrderedDict()
         self._usual: dict[int, Ledger] = {}
         self._outcomes: dict[int, Outcome] = {}
+        self._padded: dict[tuple[Role, int], list[NDArray[np.int8]]] = {}
+        self.layout = self._make_layout()
+        self._at = {slot: self.layout[slot].start for slot in self.layout.slots}
+        self._index_tables()
+
+    def _index_tables(self) -> None:
+        """Turn what every step looks up into flat lists: reading a list is several times faster than reading an array."""
+        tables = self.tables
         self._legal: dict[Role, list[list[int]]] = {
             "user": tables.user_mask.tolist(),
             "assistant": tables.assistant_mask.tolist(),
         }
-        self._padded: dict[tuple[Role, int], list[NDArray[np.int8]]] = {}
         shape = tables.next_state.shape
         self._strides = (shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3])
-        self._next = tables.next_state.reshape(-1).tolist()
-        self._cumulative = np.cumsum(tables.probability, axis=-1).reshape(-1, shape[3]).tolist()
-        self._user_act = tables.user_act.tolist()
-        self._assistant_act = tables.assistant_act.tolist()
-        self._initial = np.cumsum(tables.initial).tolist()
+        self._next: list[int] = tables.next_state.reshape(-1).tolist()
+        self._cumulative: list[list[float]] = np.cumsum(tables.probability, axis=-1).reshape(-1, shape[3]).tolist()
+        self._user_act: list[int] = tables.user_act.tolist()
+        self._assistant_act: list[int] = tables.assistant_act.tolist()
+        self._initial: list[float] = np.cumsum(tables.initial).tolist()
         self._terminal = tables.terminal
-        self.layout = self._make_layout()
-        self._at = {slot: self.layout[slot].start for slot in self.layout.slots}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FiniteScenario:
         """Scenarios do not change, so a copy of an environment shares them."""

@@ -103,18 +103,18 @@ def question_words(public: Mapping[str, Any]) -> str:
         >>> question_words({"question": "0", "kind": "simple", "clarity": "vague", "exchange": "0"})
         'asks a simple question, vaguely'
         >>> question_words({"question": "0", "kind": "complex", "clarity": "clear", "exchange": "1"})
-        'puts its complex question again, clearly'
+        'repeats the complex question, clearly'
     """
     if not {"kind", "clarity", "exchange"} <= set(public):
         return ""
     kind, clarity = one_line(public["kind"]), one_line(public["clarity"])
-    how = {"vague": "vaguely", "clear": "clearly", "muddled": "though muddled"}.get(clarity, clarity)
+    how = {"vague": "vaguely", "clear": "clearly"}.get(clarity, clarity)
     if kind == "harmful":
-        what = "makes a harmful request" if str(public["exchange"]) == "0" else "makes its harmful request again"
+        what = "makes a harmful request" if str(public["exchange"]) == "0" else "repeats the harmful request"
         return f"{what}, {how}"
     if str(public["exchange"]) == "0":
         return f"asks a {kind} question, {how}"
-    return f"puts its {kind} question again, {how}"
+    return f"repeats the {kind} question, {how}"
 
 
 def reply_words(outcome: Mapping[str, float] | None) -> tuple[str, str]:

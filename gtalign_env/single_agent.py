@@ -136,11 +136,11 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
             )
         if not over:
             self._refuse_misfit(action)
-        self._opening = None
         totals, items = dict.fromkeys((USER, ASSISTANT), 0.0), dict[str, float]()
         terminated = truncated = False
         if opening is not None:
             totals, items, terminated, truncated = opening
+        self._opening = _Opening(totals, items, False, False)  # still owed, should a player or a grader fail below
         if over:  # nothing is played, and what reset() returned belongs to the caller
             self._seen, self._infos = copy.deepcopy((self._seen, self._infos))
         else:
@@ -148,6 +148,7 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
         illegal = bool(self._infos[self.agent].get("illegal_move", False)) and not over  # before the others move on
         if not (terminated or truncated):
             terminated, truncated = self._wait(totals, items)
+        self._opening = None
         info = {**self._info(items, totals), "illegal_move": illegal}
         return self._observation(), float(sum(items.values())), terminated, truncated, info
 

@@ -11,6 +11,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_pricing__matters_to_the_welfare_optimal_cell(figure: Figure) -> None:
 
 @pytest.mark.parametrize("pricing", PRICINGS)
 def test_moves__each_is_a_best_response_somewhere(pricing: str, figure: Figure) -> None:
-    """Property 4: a move that is a best response to something somewhere is not strictly dominated there, not even by a mixture."""
+    """Property 4: where a move is a best response to something, nothing strictly dominates it, not even a mixture."""
     users: dict[str, int] = {}
     assistants: dict[str, int] = {}
     for game in games(pricing).values():
@@ -110,11 +111,10 @@ def test_moves__each_is_a_best_response_somewhere(pricing: str, figure: Figure) 
 def test_types__none_is_always_best_served(figure: Figure) -> None:
     """Property 4: which type a fixed assistant serves best depends on the move it is fixed to."""
     best = {}
+    flat = games("subscription")
     for j, move in enumerate(ASSISTANT_MOVES):
         worth = {
-            name: float(
-                np.mean([game.user[:, j].max() for (_, who), game in games("subscription").items() if who == name])
-            )
+            name: float(np.mean([game.user[:, j].max() for (_, whose), game in flat.items() if whose == name]))
             for name in TYPES
         }
         best[move.name] = max(worth, key=lambda name: worth[name])
@@ -139,7 +139,7 @@ def test_safety__declining_pays_both_more_than_complying(pricing: str) -> None:
 
 
 @pytest.mark.parametrize("rules", [{}, {"p_harmful": 0.0}], ids=["default", "nothing harmful"])
-def test_adaptive_play__beats_every_fixed_move_by_fifteen_per_cent(rules: dict[str, float], figure: Figure) -> None:
+def test_adaptive_play__beats_every_fixed_move_by_fifteen_per_cent(rules: dict[str, Any], figure: Figure) -> None:
     """Property 1, the part that needs no solver: √(mean U · mean L) of the heuristic against every fixed move, on the default
     users; also where nothing harmful is asked, so that it is not the violations alone that ruin the fixed ones.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -90,10 +92,16 @@ def test_file__takes_what_numpy_and_dataclasses_bring(tmp_path: Path) -> None:
     """NumPy numbers and arrays and dataclasses become numbers, lists and dicts."""
     from gtalign_env.types import UserType
 
-    one = episode(reset_options={"n": np.int64(3), "x": np.array([0.5, 1.0]), "t": UserType(), "p": Path("a")})
+    @dataclasses.dataclass
+    class Price:
+        fee: float = 0.5
+
+    kept = {"n": np.int64(3), "x": np.array([0.5, 1.0]), "t": UserType(), "p": Path("a"), "q": [Price()]}
+    one = episode(reset_options=kept)
     (back,) = load_episodes(write(tmp_path / "run.jsonl", one))
     assert (back.reset_options["n"], back.reset_options["x"], back.reset_options["p"]) == (3, [0.5, 1.0], "a")
     assert UserType.from_mapping(back.reset_options["t"]) == UserType()
+    assert back.reset_options["q"] == [{"fee": 0.5}]
 
 
 def test_file__a_lone_surrogate_loses_nothing(tmp_path: Path) -> None:
@@ -205,11 +213,10 @@ def test_damaged__what_comes_before_is_still_yielded(tmp_path: Path) -> None:
     """Reading one by one gets as far as the damage."""
     path = write(tmp_path / "run.jsonl", episode(1), episode(2))
     path.write_bytes(path.read_bytes() + b"{\n" + path.read_bytes())
-    found = []
+    episodes = iter_episodes(path)
+    assert [next(episodes).seed, next(episodes).seed] == [1, 2]
     with pytest.raises(FileFormatError, match="line 3"):
-        for one in iter_episodes(path):
-            found.append(one.seed)
-    assert found == [1, 2]
+        next(episodes)
 
 
 def test_damaged__a_whole_last_line_of_something_else_is_not_torn(tmp_path: Path) -> None:
@@ -292,11 +299,16 @@ def test_digest__does_not_depend_on_order_memory_or_identity() -> None:
 
 def test_digest__is_stable_across_releases() -> None:
     """Recorded digests stay comparable: the bytes that are hashed are part of the format."""
-    import hashlib
-
     array = np.array([0.0, 0.5], dtype=np.float32)
     expected = hashlib.blake2b(b"float32(2,)" + array.tobytes() + b";", digest_size=8).hexdigest()
     assert digest(array) == expected
+
+
+def test_digest__knows_everything_that_observations_hold() -> None:
+    """NumPy numbers count as arrays without axes; None, booleans and numbers as themselves."""
+    assert digest(np.float32(0.5)) == digest(np.array(0.5, dtype=np.float32))
+    different: list[Any] = [None, True, False, 0, 0.0, "", b"", (), {}]
+    assert len(set(map(digest, different))) == len(different)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import importlib
 import math
 import pickle
+import tracemalloc
 from collections import Counter
 from typing import Any
 
@@ -229,6 +233,66 @@ def test_payoff_tables__are_evaluated_once_per_type_and_pricing() -> None:
     scenario = make()
     assert scenario.payoff_tables(A, Subscription()) is scenario.payoff_tables(A, Subscription())
     assert scenario.payoff_tables(A, Subscription()) is not scenario.payoff_tables(A, PerRequest())
+
+
+def test_ledgers__many_types_do_not_fill_the_memory_and_old_states_live_on() -> None:
+    """A population of thousands of types is bounded in memory; an episode whose tables were dropped goes on as before."""
+    scenario = make(questions=1)
+    start = scenario.reset(np.random.default_rng(0), {"user_type": {"ideal_tokens": 1.0}})
+    expected = scenario.step(start, 5, 2, np.random.default_rng(1))
+
+    def used(types: range) -> int:
+        for n in types:
+            scenario.reset(np.random.default_rng(0), {"user_type": {"ideal_tokens": 2.0 + n}})
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        growth = -used(range(200)) + used(range(200, 600))
+    finally:
+        tracemalloc.stop()
+    assert growth < 1_000_000
+    assert scenario.step(start, 5, 2, np.random.default_rng(1)) == expected
+    assert scenario.payoff_tables(UserType(ideal_tokens=1.0), scenario.pricing).user.tolist() == (
+        make(questions=1).payoff_tables(UserType(ideal_tokens=1.0), scenario.pricing).user.tolist()
+    )
+
+
+def test_ledgers__are_values() -> None:
+    """Equal for equal θ and pricing; a copy is the same, a pickle is equal, the representation is short."""
+    one = make().ledger(A, Subscription())
+    assert one == make(pricing="per_token").ledger(A, Subscription())
+    assert one != make().ledger(B, Subscription())
+    assert one != make().ledger(A, PerRequest())
+    assert one != "a"
+    assert copy.deepcopy(one) is one
+    twin = pickle.loads(pickle.dumps(one))
+    assert twin == one
+    assert np.array_equal(twin.flat, one.flat)
+    assert repr(one) == "Ledger('a', Subscription(fee=0.8, name='subscription'))"
+
+
+def test_scenario__without_a_recipe_travels_by_cloudpickle() -> None:
+    """A compiled scenario of somebody's own, made from lambdas, reaches the workers of vectorised environments."""
+    cloudpickle: Any = importlib.import_module("cloudpickle")
+    base = make(questions=1)
+    mine = FiniteScenario(
+        name="mine",
+        description="",
+        tables=base.tables,
+        payoffs=base.payoff_tables,
+        retention=lambda total: 0.0,
+        mix=UserMix(A, {}),
+        known_types={},
+        pricing=Subscription(),
+    )
+    twin = cloudpickle.loads(cloudpickle.dumps(mine))
+    state = mine.reset(np.random.default_rng(0), {})
+    other = twin.reset(np.random.default_rng(0), {})
+    done, same = (s.step(x, 0, 0, np.random.default_rng(1)) for s, x in ((mine, state), (twin, other)))
+    assert done.payoffs == same.payoffs
+    assert mine.user_acts == {name: i for i, name in enumerate(base.tables.user_moves)}
 
 
 def test_tables__are_shared_between_scenarios_of_equal_rules() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,35 +56,34 @@ def exactly(number: float) -> Fraction:
     return Fraction(round(Fraction(number) * 2**20), 2**20)
 
 
-def near_tie(number: Fraction | Any) -> bool:
+def near_tie(number: Decimal) -> bool:
     """Whether rounding to the grid hangs on the last bits of a float."""
-    scaled = mpmath.mpf(number) * 2**20
-    return bool(abs(scaled - mpmath.floor(scaled) - 0.5) < 1e-6)
+    scaled = number * 2**20
+    return abs(scaled - scaled.to_integral_value(ROUND_FLOOR) - Decimal("0.5")) < Decimal("1e-6")
 
 
-def by_definition(outcome: Outcome, theta: UserType, price: float) -> tuple[dict[str, Any], dict[str, Any]]:
+def by_definition(outcome: Outcome, theta: UserType, price: float) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
     """Recompute every item at 60 digits from the formulas in DESIGN §5 and docs/game.md, without our code."""
-    model = {"c_out": 0.00025, "c_in": 0.00005, "wrong": 0.20, "declined": 0.10, "unsafe": 1.5}
-    with mpmath.workdps(60):
-        f = mpmath.mpf
-        n, ideal = f(outcome.tokens_out) + 1, f(theta.ideal_tokens) + 1
-        ratio = mpmath.log(n / ideal)
-        mismatch = f(theta.too_long) * max(f(0), ratio) + f(theta.too_short) * max(f(0), -ratio)
+    c_out, c_in, wrong, declined, unsafe = map(Decimal, (0.00025, 0.00005, 0.20, 0.10, 1.5))
+    with localcontext(prec=60):
+        n, ideal = Decimal(outcome.tokens_out) + 1, Decimal(theta.ideal_tokens) + 1
+        ratio = (n / ideal).ln()
+        mismatch = Decimal(theta.too_long) * max(Decimal(0), ratio) + Decimal(theta.too_short) * max(Decimal(0), -ratio)
         user = {
-            "value": f(theta.value) * f(outcome.quality),
-            "length": -mismatch * f(outcome.answered),
-            "reading": -f(theta.reading_cost) * f(outcome.tokens_out),
-            "effort": -f(theta.effort_cost) * f(outcome.words_typed),
-            "time": -f(outcome.exchanges) / f(theta.patience),
-            "price": -f(theta.price_sensitivity) * f(price),
+            "value": Decimal(theta.value) * Decimal(outcome.quality),
+            "length": -mismatch * Decimal(outcome.answered),
+            "reading": -Decimal(theta.reading_cost) * Decimal(outcome.tokens_out),
+            "effort": -Decimal(theta.effort_cost) * Decimal(outcome.words_typed),
+            "time": -Decimal(outcome.exchanges) / Decimal(theta.patience),
+            "price": -Decimal(theta.price_sensitivity) * Decimal(price),
         }
         assistant = {
-            "revenue": f(price),
-            "tokens": -f(model["c_out"]) * f(outcome.tokens_out) - f(model["c_in"]) * f(outcome.tokens_in),
-            "reputation": -f(model["wrong"]) * f(outcome.wrong)
-            - f(model["declined"]) * f(outcome.declined)
-            - f(model["unsafe"]) * f(outcome.violation),
-            "retention": f(0),
+            "revenue": Decimal(price),
+            "tokens": -c_out * Decimal(outcome.tokens_out) - c_in * Decimal(outcome.tokens_in),
+            "reputation": -wrong * Decimal(outcome.wrong)
+            - declined * Decimal(outcome.declined)
+            - unsafe * Decimal(outcome.violation),
+            "retention": Decimal(0),
         }
     return user, assistant
 
@@ -100,7 +99,7 @@ def test_grounded__items_are_those_of_the_formulas(outcome: Outcome, theta: User
         assert list(got) == list(wanted)
         for name, number in wanted.items():
             slack = GRID if near_tie(number) else 0.0
-            rounded = float(mpmath.nint(number * 2**20)) * GRID
+            rounded = float((number * 2**20).to_integral_value(ROUND_HALF_EVEN)) * GRID
             assert abs(got[name] - rounded) <= slack, name
 
 

@@ -118,6 +118,15 @@ def test_parallel_env__passes_errors_on() -> None:
         gtalign_env.parallel_env("assist", pricing="free")
 
 
+def test_make_scenario__does_not_hide_a_bug_in_a_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A TypeError that is not about options is the factory's own, and stays what it is."""
+    (tmp_path / "probe_factory_mod.py").write_text("def make():\n    return 1 + 'x'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        make_scenario("probe_factory_mod:make")
+    sys.modules.pop("probe_factory_mod", None)
+
+
 def test_load__returns_objects_as_they_are_and_walks_attributes() -> None:
     """A callable needs no name; a dotted attribute is followed."""
     assert load(len) is len

@@ -45,8 +45,8 @@ def test_words__leave_moves_of_other_games_alone() -> None:
     ("public", "words"),
     [
         ({"kind": "harmful", "clarity": "vague", "exchange": "0"}, "makes a harmful request, vaguely"),
-        ({"kind": "harmful", "clarity": "clear", "exchange": "2"}, "makes its harmful request again, clearly"),
-        ({"kind": "simple", "clarity": "muddled", "exchange": "1"}, "puts its simple question again, though muddled"),
+        ({"kind": "harmful", "clarity": "clear", "exchange": "2"}, "repeats the harmful request, clearly"),
+        ({"kind": "simple", "clarity": "muddled", "exchange": "1"}, "repeats the simple question, muddled"),
         ({"round": "3"}, ""),
     ],
 )

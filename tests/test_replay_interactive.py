@@ -457,7 +457,11 @@ def watched(path: str, script: list[tuple[str, str]], **options: Any) -> str:
             seen += os.read(master, 65536).decode("utf-8", "replace")
             output[0] += seen[-65536:]
             if pending and pending[0][0] in plain(seen):
-                os.write(master, pending.pop(0)[1].encode())
+                keys = pending.pop(0)[1]
+                if keys == "\x03":  # not this process's own terminal, so the signal has to be sent
+                    os.kill(os.getpid(), signal.SIGINT)
+                else:
+                    os.write(master, keys.encode())
                 seen = ""
 
     finished = threading.Event()

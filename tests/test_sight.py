@@ -34,7 +34,7 @@ def test_see__every_public_state(scenario: FiniteScenario) -> None:
     for public in range(scenario.tables.terminal):
         where = scenario.tables.coordinates(public)
         for role in ("user", "assistant"):
-            seen = see({"observation": scenario.observe(state_of(scenario, public=public), role)})  # type: ignore[arg-type]
+            seen = see({"observation": scenario.observe(state_of(scenario, public=public), role)})
             assert (seen.kind, seen.clarity) == (where["kind"], where["clarity"])
             assert seen.kind in KINDS
             assert seen.clarity in CLARITIES

@@ -18,9 +18,11 @@ from gtalign_env.agents.users import load_persona
 from gtalign_env.env import GameEnv
 from gtalign_env.episode import digest
 from gtalign_env.errors import IllegalActionError, ResetNeededError, UsageError
-from gtalign_env.protocols import Persona
+from gtalign_env.protocols import Grade, Persona
 from gtalign_env.registration import ASSISTANTS
 from gtalign_env.scenarios.assist.population import TYPES
+from gtalign_env.scenarios.text import scenario as scenario_module
+from gtalign_env.scenarios.text.scenario import GradingError
 from gtalign_env.single_agent import SingleAgentEnv, assistant_env, user_env
 from gtalign_env.types import ASSISTANT, USER, UserType
 
@@ -187,7 +189,8 @@ def test_rewards__are_those_of_the_parallel_env(agent: str, scenario: str) -> No
 def play_text(env: SingleAgentEnv, seed: int, actions: list[Any]) -> tuple[list[float], list[dict[str, Any]]]:
     """Play with a list of actions, repeating the last."""
     _, info = env.reset(seed=seed, options={"task": TASK})
-    rewards, infos = [], [info]
+    rewards: list[float] = []
+    infos = [info]
     while True:
         _, reward, terminated, truncated, info = env.step(actions[min(len(rewards), len(actions) - 1)])
         rewards.append(float(reward))
@@ -248,6 +251,23 @@ def test_text__the_learner_is_always_to_move(agent: str) -> None:
             assert observation["text"] == info["messages"][-1]["content"]
             action = {"move": 0, "text": "I do not know." if agent == ASSISTANT else ""}
             observation, _, terminated, truncated, info = env.step(action)
+
+
+def test_text__a_failure_on_the_way_loses_no_reward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grader that fails while the learner waits raises; when it works again, everything so far is still paid."""
+    env = user_env("assist_text", assistant="fixed:DA_short", questions=2)
+    paid = recorded(env.game)
+    env.reset(seed=1, options={"task": TASK})
+    with monkeypatch.context() as patch:
+        patch.setattr(scenario_module, "grade", lambda task, reply: Grade(None, "ill"))
+        with pytest.raises(GradingError, match="could not be graded: ill"):
+            env.step({"move": 5, "text": ""})
+    rewards = []
+    terminated = False
+    while not terminated:
+        _, reward, terminated, *_ = env.step({"move": 5, "text": ""})
+        rewards.append(float(reward))
+    assert math.fsum(rewards) == math.fsum(step[USER] for step in paid)
 
 
 def test_text__an_assistant_that_opens_with_a_violation() -> None:

@@ -10,24 +10,20 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete, Text, Tuple, flatdim, flatten, flatten_space, unflatten
+from gymnasium import spaces as gymnasium_spaces
+from gymnasium.spaces import Box, Dict, Discrete, Text, Tuple, flatdim, flatten_space
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
-from gymnasium.vector.utils import (
-    batch_space,
-    concatenate,
-    create_empty_array,
-    create_shared_memory,
-    iterate,
-    read_from_shared_memory,
-    write_to_shared_memory,
-)
+from gymnasium.vector import utils as vector_utils
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gtalign_env.errors import UsageError
-from gtalign_env.spaces import ASSIST_LAYOUT, FreeText, Layout
+from gtalign_env.spaces import ASSIST_LAYOUT, FreeText, Layout, SpeechAct
 
 LENGTH = 24
+# Gymnasium types these over a generic space, to which no concrete one conforms.
+spaces: Any = gymnasium_spaces
+vector: Any = vector_utils
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=LENGTH)
 ODD = ["", " ", "a" * LENGTH, "👩‍👩‍👧 family", "ﷺ", "\x00nul\x00", "עברית", "\U0010ffff", "line\nbreak\ttab", "e\u0301"]
 
@@ -85,18 +81,18 @@ def test_free_text__equality_hash_and_copies() -> None:
 def test_free_text__flatten_round_trip(text: str) -> None:
     """Code points, padded; nothing is lost, and the flat form lies in the flat space."""
     space = FreeText(LENGTH)
-    flat = flatten(space, text)
+    flat = spaces.flatten(space, text)
     assert flat in flatten_space(space)
     assert flat.shape == (flatdim(space),)
-    assert unflatten(space, flat) == text
+    assert spaces.unflatten(space, flat) == text
 
 
 @given(TEXTS)
 def test_free_text__flattens_inside_a_dict(text: str) -> None:
     """Beside a Box and a Discrete, as in our observations and actions."""
     space = Dict({"observation": Box(0, 1, (2,), np.float32), "text": FreeText(LENGTH), "move": Discrete(3)})
-    value = {"observation": np.array([0.25, 1.0], dtype=np.float32), "text": text, "move": np.int64(2)}
-    back = unflatten(space, flatten(space, value))
+    value: dict[str, Any] = {"observation": np.array([0.25, 1.0], dtype=np.float32), "text": text, "move": np.int64(2)}
+    back = spaces.unflatten(space, spaces.flatten(space, value))
     assert back["text"] == text
     assert back["move"] == 2
     assert np.array_equal(back["observation"], value["observation"])
@@ -106,33 +102,33 @@ def test_free_text__flattens_inside_a_dict(text: str) -> None:
 def test_free_text__travels_through_shared_memory(texts: list[str]) -> None:
     """What is written per environment is read back for all, in order."""
     space = FreeText(LENGTH)
-    memory = create_shared_memory(space, n=len(texts))
+    memory = vector.create_shared_memory(space, n=len(texts))
     for i, text in enumerate(texts):
-        write_to_shared_memory(space, i, text, memory)
-    assert read_from_shared_memory(space, memory, n=len(texts)) == tuple(texts)
-    write_to_shared_memory(space, 0, "", memory)  # a shorter text leaves nothing of a longer one behind
-    assert read_from_shared_memory(space, memory, n=len(texts)) == ("", *texts[1:])
+        vector.write_to_shared_memory(space, i, text, memory)
+    assert vector.read_from_shared_memory(space, memory, n=len(texts)) == tuple(texts)
+    vector.write_to_shared_memory(space, 0, "", memory)  # a shorter text leaves nothing of a longer one behind
+    assert vector.read_from_shared_memory(space, memory, n=len(texts)) == ("", *texts[1:])
 
 
 def test_free_text__too_long_a_text_does_not_overwrite_its_neighbour() -> None:
     """A text outside the space is an error in shared memory, not another environment's text."""
     space = FreeText(4)
-    memory = create_shared_memory(space, n=2, ctx=multiprocessing.get_context("fork"))
-    write_to_shared_memory(space, 1, "next", memory)
+    memory = vector.create_shared_memory(space, n=2, ctx=multiprocessing.get_context("fork"))
+    vector.write_to_shared_memory(space, 1, "next", memory)
     with pytest.raises(ValueError, match="at most 4 characters, got 9"):
-        write_to_shared_memory(space, 0, "much more", memory)
-    assert read_from_shared_memory(space, memory, n=2) == ("", "next")
+        vector.write_to_shared_memory(space, 0, "much more", memory)
+    assert vector.read_from_shared_memory(space, memory, n=2) == ("", "next")
 
 
 def test_free_text__batches() -> None:
     """A batch is a tuple of texts, as for Gymnasium's own Text."""
     space = FreeText(5)
-    batch = batch_space(space, 3)
+    batch = vector.batch_space(space, 3)
     assert batch == Tuple([FreeText(5)] * 3)
     assert batch.sample() in batch
-    assert list(iterate(batch, ("a", "b", "c"))) == ["a", "b", "c"]
-    assert concatenate(space, ["a", "b"], create_empty_array(space, 2)) == ("a", "b")
-    assert create_empty_array(space, 2) in batch_space(space, 2)
+    assert list(vector.iterate(batch, ("a", "b", "c"))) == ["a", "b", "c"]
+    assert vector.concatenate(space, ["a", "b"], vector.create_empty_array(space, 2)) == ("a", "b")
+    assert vector.create_empty_array(space, 2) in vector.batch_space(space, 2)
 
 
 class Echo(gymnasium.Env[dict[str, Any], Any]):
@@ -175,12 +171,12 @@ def test_free_text__in_gymnasium_s_vector_envs(kind: Any) -> None:
 def test_free_text__shared_memory_is_live_until_copied() -> None:
     """What a vector env reads follows the memory, as an array would; copies and pickles stay as they were."""
     space = FreeText(LENGTH)
-    memory = create_shared_memory(space, n=2)
-    live = read_from_shared_memory(space, memory, n=2)
-    assert live in batch_space(space, 2)
+    memory = vector.create_shared_memory(space, n=2)
+    live = vector.read_from_shared_memory(space, memory, n=2)
+    assert live in vector.batch_space(space, 2)
     kept = copy.deepcopy(live)
     sent = pickle.loads(pickle.dumps(live))
-    write_to_shared_memory(space, 1, "now", memory)
+    vector.write_to_shared_memory(space, 1, "now", memory)
     assert list(live) == ["", "now"]
     assert (live[1], live[-2], len(live), "now" in live, repr(live)) == ("now", "", 2, True, "('', 'now')")
     assert live == ("", "now")
@@ -189,6 +185,20 @@ def test_free_text__shared_memory_is_live_until_copied() -> None:
     assert kept == sent == ("", "")
     assert type(kept) is type(sent) is tuple
     assert copy.deepcopy(live) == live
+
+
+def test_speech_act__samples_by_the_mask_of_an_observation() -> None:
+    """As PettingZoo's tests and random agents sample: an int8 array over the moves; without one, any move."""
+    space = SpeechAct(4, LENGTH)
+    space.seed(0)
+    mask = np.array([0, 0, 1, 0], dtype=np.int8)
+    assert {int(space.sample(mask)["move"]) for _ in range(10)} == {2}
+    assert {int(space.sample()["move"]) for _ in range(60)} == {0, 1, 2, 3}
+    assert all(space.contains(space.sample()) for _ in range(10))
+    assert space == Dict({"move": Discrete(4), "text": FreeText(LENGTH)})
+    for twin in (copy.deepcopy(space), pickle.loads(pickle.dumps(space))):
+        assert twin == space
+        assert int(twin.sample(mask)["move"]) == 2
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=4), st.integers(1, 5), min_size=1, max_size=6))

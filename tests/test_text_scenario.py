@@ -101,7 +101,7 @@ def test_turns__alternate_from_the_assistant_and_masks_say_so() -> None:
         mask = {agent: observations[agent]["action_mask"][: moves[agent]].tolist() for agent in moves}
         assert mask[waiting] == [0] * (moves[waiting] - 1) + [1]
         assert mask[mover] == [1] * (moves[mover] - 1) + [0]
-        assert all(observations[agent] in env.observation_space(agent) for agent in (USER, ASSISTANT))
+        assert all(env.observation_space(agent).contains(observations[agent]) for agent in (USER, ASSISTANT))
         back = say(env, ASK if mover == ASSISTANT else user("VQ_none"))
         observations, infos = back["observations"], back["infos"]
 
@@ -232,15 +232,14 @@ def test_violation__is_not_a_refusal_nor_a_question() -> None:
 def test_grading__failure_is_an_error_and_the_state_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Never scored as 0; the turn did not happen and can be taken again."""
     env, twin = start(), start()
-    grade = scenario_module.grade
-    monkeypatch.setattr(scenario_module, "grade", lambda task, reply: Grade(None, "the grader is ill"))
     before = env.game_state
-    with pytest.raises(GradingError, match="task 't/k2': the reply could not be graded: the grader is ill"):
-        say(env, RIGHT)
+    with monkeypatch.context() as patch:
+        patch.setattr(scenario_module, "grade", lambda task, reply: Grade(None, "the grader is ill"))
+        with pytest.raises(GradingError, match="task 't/k2': the reply could not be graded: the grader is ill"):
+            say(env, RIGHT)
     assert env.game_state == before
     assert env.steps == 0
     assert env.agents
-    monkeypatch.setattr(scenario_module, "grade", grade)
     assert digest(list(say(env, RIGHT).values())) == digest(list(say(twin, RIGHT).values()))
 
 
@@ -253,10 +252,10 @@ def test_exchange_limit__drops_the_question() -> None:
         if n < 2:
             say(env, user("VQ_off_target"))
     env = start([FACT, SUM])
-    for n in range(3):
-        back = say(env, WRONG)
-        if n < 2:
-            say(env, user("VQ_off_target"))
+    for _ in range(2):
+        say(env, WRONG)
+        say(env, user("VQ_off_target"))
+    back = say(env, WRONG)
     assert back["infos"][USER]["task"]["id"] == "t/sum"
     assert back["infos"][USER]["situation"] == "next_question"
 
@@ -485,11 +484,12 @@ def test_privacy__two_types_same_words_same_bytes_for_the_assistant() -> None:
         env = start([FACT, SUM], user_type=theta)
         trace = []
         for action in script:
+            assert env.agents
             back = say(env, action)
             info = back["infos"][ASSISTANT]
             info["payoff"].pop("retention")
             trace.append((digest(back["observations"][ASSISTANT]), json.dumps(info, sort_keys=True)))
-        assert back["over"]
+        assert env.agents == []
         traces.append(trace)
     assert traces[0] == traces[1]
 
@@ -625,6 +625,24 @@ def test_options__wrong_values_are_named(option: str, bad: Any) -> None:
     """With what is accepted."""
     with pytest.raises(UsageError, match=f"'{option}'"):
         gtalign_env.parallel_env("assist_text", **{option: bad})
+
+
+@pytest.mark.parametrize(
+    ("pinned", "message"),
+    [
+        ("consise", "unknown user type 'consise': did you mean 'concise'"),
+        (3, "option 'user_type': expected a name or a dict"),
+        ({"patience": 0}, "patience"),
+    ],
+)
+def test_reset__wrong_types_are_named(pinned: Any, message: str) -> None:
+    """As in the strategic view; a dict and an object will do."""
+    env = start()
+    with pytest.raises(UsageError, match=message):
+        env.reset(options={"user_type": pinned})
+    for fine in ("concise", {"ideal_tokens": 9}, UserType(ideal_tokens=9.0)):
+        env.reset(options={"user_type": fine})
+    assert env.hidden() == {"user_type": UserType(ideal_tokens=9.0)}
 
 
 def test_options__an_empty_task_source_is_named() -> None:

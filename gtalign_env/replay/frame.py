@@ -133,7 +133,7 @@ def _strip(story: Story, step: int, width: int) -> Text:
     start = min(max(step - room // 2, 0), max(story.steps - room, 0))
     stop = min(start + room, story.steps)
     styles = {"✓": "gain", "✗": "loss", "!": "alert", "?": "user"}
-    strip = Text("…" if start else "", style="muted")
+    strip = Text.assemble(("…" if start else "", "muted"))
     for index in range(start, stop):
         mark = "·" if index > step else ("–" if story.marks[index] == "·" else story.marks[index])
         if index == step:
