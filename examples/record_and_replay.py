@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import gtalign_env
 import gtalign_env.agents
@@ -25,11 +24,9 @@ def main() -> None:
     """Play, record, read back, show, verify, export."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp(prefix="gtalign-"))
     path = folder / "session.jsonl"
-    options: dict[str, Any] = {"questions": 2, "pricing": "per_token"}
 
-    env = gtalign_env.parallel_env("gtalign/Assist-v0", **options)
+    env = gtalign_env.parallel_env("gtalign/Assist-v0", questions=2, pricing="per_token")
     episode = play_episode(env, PERSONAS.get("hurried")(), ASSISTANTS.get("heuristic")(), seed=11)
-    episode.env_options = dict(options)  # the record must say how its environment was made
     path.unlink(missing_ok=True)
     with EpisodeWriter(path) as writer:
         writer.write(episode)

@@ -28,7 +28,7 @@ from pettingzoo.utils.conversions import parallel_to_aec
 
 from gtalign_env.errors import IllegalActionError, ResetNeededError, UsageError
 from gtalign_env.protocols import Scenario, Step
-from gtalign_env.registration import make_scenario
+from gtalign_env.registration import make_scenario, scenario_id
 from gtalign_env.spaces import FreeText, SpeechAct
 from gtalign_env.types import AGENTS, ASSISTANT, USER, Role
 
@@ -105,6 +105,8 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
         self.agents: list[str] = []
         self.steps = 0
         self.last_step: Step | None = None
+        self.origin: tuple[str, dict[str, Any]] = (scenario.name, {})
+        """Id and options with which ``parallel_env`` makes an equal environment; records carry them."""
         self._state: Any = None
         self._np_random: np.random.Generator | None = None
         self.np_random_seed: int | None = None
@@ -409,7 +411,11 @@ def parallel_env(
         ['user_0', 'assistant_0']
     """
     made = make_scenario(scenario, **options)
-    return GameEnv(made, max_cycles=max_cycles, render_mode=render_mode, strict=strict, reveal=reveal)
+    game = GameEnv(made, max_cycles=max_cycles, render_mode=render_mode, strict=strict, reveal=reveal)
+    if isinstance(scenario, str):
+        limit = {} if max_cycles is None else {"max_cycles": max_cycles}
+        game.origin = (scenario_id(scenario), {**options, **limit})
+    return game
 
 
 def raw_env(scenario: str | Scenario = "gtalign/Assist-v0", **options: Any) -> AECEnv[str, Observation, Any]:

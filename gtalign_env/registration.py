@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = [
     "load",
     "make_scenario",
     "register_scenario",
+    "scenario_id",
 ]
 
 
@@ -179,12 +181,26 @@ def make_scenario(scenario: str | Scenario, **options: Any) -> Scenario:
         if options:
             raise UsageError(f"a ready-made scenario takes no options, got {', '.join(options)}")
         return scenario
+    id = scenario if ":" in scenario else scenario_id(scenario)
+    return _call(SCENARIOS[id].entry_point if id in SCENARIOS else id, id, options)
+
+
+def scenario_id(name: str) -> str:
+    """Return the id that an id or a short name stands for; ``"module:attr"`` stands for itself.
+
+    Raises:
+        UnknownNameError: There is no such scenario.
+
+    Example:
+        >>> scenario_id("assist")
+        'gtalign/Assist-v0'
+    """
     for spec in SCENARIOS.values():
-        if scenario in (spec.id, spec.short):
-            return _call(spec.entry_point, spec.id, options)
-    if ":" in scenario:
-        return _call(scenario, scenario, options)
-    raise UnknownNameError("scenario", scenario, [*SCENARIOS, *(spec.short for spec in SCENARIOS.values())])
+        if name in (spec.id, spec.short):
+            return spec.id
+    if re.fullmatch(r"[\w.]+:[\w.]+", name):
+        return name
+    raise UnknownNameError("scenario", name, [*SCENARIOS, *(spec.short for spec in SCENARIOS.values())])
 
 
 def _call(entry_point: str | Callable[..., Scenario], name: str, options: dict[str, Any]) -> Scenario:

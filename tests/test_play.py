@@ -102,7 +102,7 @@ def test_record__says_who_played_what_with_which_versions() -> None:
     """Names, seed, scenario, θ in full, versions, time."""
     episode = play(seed=17)
     assert episode.players == {USER: "persona:scripted", ASSISTANT: "scripted"}
-    assert (episode.scenario, episode.view, episode.seed) == ("assist", "strategic", 17)
+    assert (episode.scenario, episode.view, episode.seed) == ("gtalign/Assist-v0", "strategic", 17)
     assert UserType.from_mapping(episode.hidden["user_type"]) == UserType.from_mapping(
         episode.reset_options["user_type"]
     )

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import math
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gtalign_env.episode import Episode, EpisodeWriter, iter_episodes
-from gtalign_env.errors import UnknownNameError, UsageError
+from gtalign_env.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +37,6 @@ __all__ = [
     "print_json",
     "read_options",
     "read_value",
-    "scenario_id",
     "seat_assistant",
     "uninterrupted",
     "welfare",
@@ -159,26 +157,6 @@ def read_options(pairs: Iterable[str]) -> dict[str, Any]:
             raise UsageError(f"--option: expected KEY=VALUE, got {pair!r}")
         options[key] = read_value(text)
     return options
-
-
-def scenario_id(name: str) -> str:
-    """Return the id that an id or a short name stands for; ``"module:attr"`` stands for itself.
-
-    Raises:
-        UnknownNameError: There is no such scenario.
-
-    Example:
-        >>> scenario_id("assist")
-        'gtalign/Assist-v0'
-    """
-    from gtalign_env.registration import SCENARIOS
-
-    for spec in SCENARIOS.values():
-        if name in (spec.id, spec.short):
-            return spec.id
-    if re.fullmatch(r"[\w.]+:[\w.]+", name):
-        return name
-    raise UnknownNameError("scenario", name, [*SCENARIOS, *(spec.short for spec in SCENARIOS.values())])
 
 
 def seat_assistant(

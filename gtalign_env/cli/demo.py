@@ -111,7 +111,7 @@ def _tournament(sink: Sink, seed: int, deadline: float, command: str) -> Tally:
                         return tally
                     episode = play_episode(env, persona, assistant, seed=round_seed)
                     episode.run_seed, episode.command = seed, command
-                    _keep(sink, episode, STRATEGIC, {})
+                    _keep(sink, episode)
                     tally.add(episode)
                     progress.advance()
     return tally
@@ -121,22 +121,19 @@ def _talks(sink: Sink, seed: int, command: str) -> list[tuple[int, Episode]]:
     """Play some sessions in natural language; return them with their places in the file."""
     from gtalign_env.agents.users import load_persona
 
-    env_options: dict[str, Any] = {"questions": 2}
-    env = parallel_env(TEXT, **env_options)
+    env = parallel_env(TEXT, questions=2)
     talks = []
     for episode_seed, (persona, assistant) in zip(episode_seeds(seed, len(TALKS)), TALKS, strict=True):
         episode = play_episode(env, load_persona(persona), seat_assistant(assistant, env), seed=episode_seed)
         place = sink.written
         episode.run_seed, episode.command = seed, command
-        _keep(sink, episode, TEXT, env_options)
+        _keep(sink, episode)
         talks.append((place, episode))
     return talks
 
 
-def _keep(sink: Sink, episode: Episode, scenario: str, env_options: dict[str, Any]) -> None:
+def _keep(sink: Sink, episode: Episode) -> None:
     episode.id = f"{sink.written}-{episode.seed}"
-    episode.scenario = scenario
-    episode.env_options = env_options
     sink.write(episode)
 
 

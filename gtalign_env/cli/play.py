@@ -20,7 +20,6 @@ from gtalign_env.cli.common import (
     game_options,
     make_console,
     new_parser,
-    scenario_id,
     seat_assistant,
     welfare,
 )
@@ -70,8 +69,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play one session."""
-    env_options = game_options(args)
-    env = parallel_env(scenario_id(args.scenario), **env_options)
+    env = parallel_env(args.scenario, **game_options(args))
     with Sink(args.out, append=args.append) as sink:
         table = Table(env, args.chair)
         users: Any
@@ -85,8 +83,6 @@ def run(args: argparse.Namespace) -> int:
         table.welcome()
         episode = play_episode(env, users, assistant, seed=args.seed, on_step=table.show_step)
         episode.id = f"0-{args.seed}"
-        episode.scenario = scenario_id(args.scenario)
-        episode.env_options = env_options
         episode.run_seed = args.seed
         episode.command = shlex.join(["gtalign", *args.argv])
         sink.write(episode)

@@ -22,7 +22,6 @@ from gtalign_env.cli.common import (
     make_console,
     new_parser,
     print_json,
-    scenario_id,
     seat_assistant,
 )
 from gtalign_env.cli.tally import Tally, print_rows
@@ -74,9 +73,7 @@ def run(args: argparse.Namespace) -> int:
     """Play, record and sum up."""
     from gtalign_env.agents.users import population
 
-    scenario = scenario_id(args.scenario)
-    env_options = game_options(args)
-    env = parallel_env(scenario, **env_options)
+    env = parallel_env(args.scenario, **game_options(args))
     usual = default_players(env)
     users = population(args.users or usual[0])
     specs = args.assistant or [usual[1]]
@@ -86,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         sampling = {"max_tokens": args.max_tokens, "temperature": args.temperature}
         assistants = [seat_assistant(spec, env, **sampling) for spec in specs]
         command = shlex.join(["gtalign", *args.argv])
-        fields = {"scenario": scenario, "env_options": env_options, "command": command, "run_seed": args.seed}
+        fields = {"command": command, "run_seed": args.seed}
         try:
             _play(env, users, assistants, args, sink=sink, tally=tally, fields=fields)
         except KeyboardInterrupt:

@@ -14,8 +14,7 @@ import msgspec
 from gtalign_env.env import GameEnv, parallel_env
 from gtalign_env.episode import Episode, SideRecord, StepRecord, digest
 from gtalign_env.errors import GtalignError, UsageError
-from gtalign_env.play import _public as public_state
-from gtalign_env.play import make_step_record, versions
+from gtalign_env.play import make_step_record, public_state, versions
 from gtalign_env.registration import SCENARIOS
 from gtalign_env.render import one_line
 from gtalign_env.types import AGENTS, ASSISTANT, USER
