@@ -18,11 +18,11 @@ import pytest
 import gtalign_env
 from gtalign_env.cli import common, main
 from gtalign_env.cli.common import Progress, Sink, read_options
-from gtalign_env.registration import scenario_id
 from gtalign_env.cli.tally import Tally
 from gtalign_env.episode import Episode, load_episodes
 from gtalign_env.errors import FileFormatError, UsageError
 from gtalign_env.play import episode_seeds
+from gtalign_env.registration import scenario_id
 from gtalign_env.replay.summary import summarise
 
 

@@ -163,9 +163,10 @@ def test_verify__rebuilds_options_and_time_limits() -> None:
     persona, assistant = PERSONAS.get("concise")(), ASSISTANTS.get("fixed")()
     episode = play_episode(env, persona, assistant, seed=8, reset_options={"task": "complex"})
     episode = msgspec.json.decode(msgspec.json.encode(episode), type=Episode)
-    assert verify_episode(episode) != []  # play itself does not know with which options its environment was made
-    episode.env_options = options
+    assert episode.env_options == options
     assert verify_episode(episode) == []
+    episode.env_options = {}
+    assert verify_episode(episode) != []
 
 
 def _payoff(episode: Episode) -> None:
