@@ -110,6 +110,8 @@ class Episode(msgspec.Struct, omit_defaults=True, kw_only=True):
     violation: bool = False
     error: dict[str, str] = msgspec.field(default_factory=dict)
     """``{"type", "message", "where"}`` when a player failed; never scored as 0."""
+    failed_call: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What was sent in the step that failed: actions, or the failing player's raw model input and output."""
     versions: dict[str, str] = msgspec.field(default_factory=dict)
     command: str = ""
     created: str = ""

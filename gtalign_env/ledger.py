@@ -25,7 +25,7 @@ __all__ = ["Ledger"]
 class Ledger:
     """Payoffs and observation rows of a finite game for one type and one pricing policy.
 
-    Two ledgers are equal when their type and pricing are. Copies share the arrays; a pickle holds none of them.
+    Two ledgers are equal when the game's rules, the type and the pricing are. Copies share the arrays; a pickle holds none.
 
     Args:
         scenario: The game.
@@ -67,8 +67,12 @@ class Ledger:
         return {"user": list(user), "assistant": list(assistant)}
 
     def __eq__(self, other: object) -> bool:
-        """Equal when type and pricing are."""
-        return isinstance(other, Ledger) and (self.user_type, self.pricing) == (other.user_type, other.pricing)
+        """Equal when the game's rules, the type and the pricing are."""
+        return isinstance(other, Ledger) and self._identity() == other._identity()
+
+    def _identity(self) -> tuple[Any, ...]:
+        rules = {name: value for name, value in self.scenario.config.items() if name != "pricing"}
+        return self.scenario.name, rules, self.user_type, self.pricing
 
     def __hash__(self) -> int:
         """Hash by type and pricing."""

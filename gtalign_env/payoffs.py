@@ -60,7 +60,7 @@ class Grounded:
         >>> done = Outcome(quality=0.9, tokens_out=60.0, answered=1.0, resolved=1.0)
         >>> items = model.user(done, UserType(ideal_tokens=60.0), PerRequest())
         >>> round(items["value"], 3), items["length"], round(sum(items.values()), 3)
-        (0.9, 0.0, 0.658)
+        (0.9, 0.0, 0.688)
     """
 
     name: str = "grounded"

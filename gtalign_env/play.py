@@ -23,7 +23,7 @@ from gtalign_env.env import GameEnv
 from gtalign_env.episode import Episode, SideRecord, StepRecord, digest
 from gtalign_env.errors import GtalignError
 from gtalign_env.pricing import pricing_name
-from gtalign_env.protocols import Persona, Policy, PricingPolicy, Step
+from gtalign_env.protocols import PayoffModel, Persona, Policy, PricingPolicy, Step
 from gtalign_env.types import AGENTS, ASSISTANT, NO_OP, USER, Outcome, UserType
 
 __all__ = ["episode_seeds", "play_episode", "play_many", "public_state", "versions"]
@@ -175,6 +175,7 @@ def _one_step(
             actions[agent] = waiting_action(env) if waiting else policies[agent].act(observations[agent], infos[agent])
         except Exception as error:  # noqa: BLE001 - a player's failure is data
             _fail(episode, error, agent)
+            episode.failed_call = dict(getattr(policies[agent], "last_call", None) or {})
             return None
         sides[agent] = SideRecord(
             digest=digest(observations[agent]),
@@ -187,6 +188,7 @@ def _one_step(
         observations, _, terminations, truncations, infos = env.step(actions)
     except (GtalignError, ValueError) as error:
         _fail(episode, error, "env.step")
+        episode.failed_call = {agent: {"action": side.action, **side.model} for agent, side in sides.items()}
         return None
     assert env.last_step is not None
     record = make_step_record(env, env.last_step, sides, infos, public, to_move)
@@ -261,10 +263,19 @@ def _resolve(env: GameEnv, pinned: Any) -> UserType:
 
 
 def _recorded(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return reset options as JSON has them, in a form that ``reset`` takes again."""
+    """Return options as JSON has them, in a form that makes the same game again.
+
+    A population of ``UserType`` objects is left out: the record pins θ, so nothing is drawn from it.
+    """
     recorded = {name: _jsonable(value) for name, value in options.items()}
     if isinstance(options.get("pricing"), PricingPolicy):
         recorded["pricing"] = pricing_name(options["pricing"])
+    if isinstance(options.get("payoff"), PayoffModel):
+        recorded["payoff"] = options["payoff"].name
+    users = options.get("users", "")
+    listed = users if isinstance(users, (Mapping, list, tuple)) else [users]
+    if not all(isinstance(user, str) for user in listed):
+        del recorded["users"]
     return recorded
 
 

@@ -101,6 +101,8 @@ def test_answer_with_follow_up__costs_twenty_tokens_and_an_aside() -> None:
     (miss,) = [branch for branch in follow("VQ", "AQ_medium") if not branch.outcome.resolved]
     assert miss.where == place(0, "simple", "muddled", 1), "a vague answer to the follow-up still helps"
     assert miss.outcome.words_typed == 4.0
+    hits = [branch for branch in follow("VQ", "AQ_medium") if branch.outcome.resolved]
+    assert {branch.where["clarity"] for branch in hits} == {"vague"}, "the next question is not what was asked about"
 
 
 def test_decline__of_an_honest_question_drops_it() -> None:

@@ -113,7 +113,7 @@ def slow_episode(seed: int, moves: int) -> list[tuple[float, float]]:
         if last:
             return paid
         # what is said next
-        form = "clear" if user.form == "DQ" else "muddled" if reply.asks else "vague"
+        form = "clear" if user.form == "DQ" else "muddled" if reply.asks and not settled else "vague"
         exchange += 1
         if settled:
             question, exchange = question + 1, 0

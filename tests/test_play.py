@@ -14,10 +14,11 @@ import gtalign_env
 from gtalign_env.agents.users import load_persona, population
 from gtalign_env.episode import Episode, EpisodeWriter, StepRecord, digest, load_episodes
 from gtalign_env.errors import ModelError, UsageError
+from gtalign_env.payoffs import Grounded
 from gtalign_env.play import command_line, episode_seeds, play_episode, play_many, versions
 from gtalign_env.pricing import PerRequest
 from gtalign_env.protocols import Task
-from gtalign_env.registration import ASSISTANTS
+from gtalign_env.registration import ASSISTANTS, PERSONAS
 from gtalign_env.types import ASSISTANT, NO_OP, USER, UserType
 
 TASK = Task(
@@ -254,6 +255,21 @@ def test_options__are_recorded_in_a_form_that_reset_takes(tmp_path: Path) -> Non
     assert env.game_state.tasks == (TASK,)
 
 
+@pytest.mark.parametrize("scenario", ["assist", "assist_text"])
+def test_record__rebuilds_its_environment(scenario: str, tmp_path: Path) -> None:
+    """Id and options in the record make the same game again, as ``replay --verify`` needs it."""
+    options: dict[str, Any] = {"pricing": PerRequest(fee=0.5), "questions": 2, "max_cycles": 7}
+    env = gtalign_env.parallel_env(scenario, **options)
+    with EpisodeWriter(tmp_path / "run.jsonl") as writer:
+        writer.write(play_episode(env, load_persona("concise"), ASSISTANTS.get("heuristic")(), seed=5))
+    (back,) = load_episodes(tmp_path / "run.jsonl")
+    again = gtalign_env.parallel_env(back.scenario, **back.env_options)
+    assert again.scenario.config == env.scenario.config  # type: ignore[attr-defined]
+    assert again.max_cycles == 7
+    observations, _ = again.reset(seed=back.seed, options=back.reset_options)
+    assert digest(observations[USER]) == back.steps[0].user.digest
+
+
 def test_on_step__sees_every_step_as_it_happens() -> None:
     """For live display: the episode so far, its last record included."""
     seen: list[tuple[int, bool]] = []
@@ -315,3 +331,11 @@ def test_versions_and_command() -> None:
     """What a result file says about where it came from."""
     assert all(isinstance(version, str) and version for version in versions().values())
     assert command_line().startswith("gtalign")
+
+
+def test_record__drops_a_population_of_objects_and_names_payoff_models() -> None:
+    """Options that JSON cannot hold do not stand in the record as their repr: θ is pinned, models go by name."""
+    crowd = {UserType(name="odd", ideal_tokens=33.0): 1.0}
+    env = gtalign_env.parallel_env("assist", users=crowd, payoff=Grounded(), pricing="per_token")
+    episode = play_episode(env, PERSONAS.get("concise")(), ASSISTANTS.get("fixed")(), seed=2)
+    assert episode.env_options == {"payoff": "grounded", "pricing": "per_token"}

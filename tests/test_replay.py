@@ -31,6 +31,8 @@ from gtalign_env.replay.cells import pareto_cells, pure_nash_cells
 from gtalign_env.replay.matrix import legend, matrix_lines
 from gtalign_env.replay.speech import Folding, fold
 from gtalign_env.replay.style import PALETTES, PAPER, ROLES, ascii_text, pick_scheme, theme
+from gtalign_env.scenarios.assist.scenario import assist
+from gtalign_env.types import ASSISTANT
 
 WIDTHS = (60, 61, 79, 80, 99, 100, 139, 140, 160, 240)
 HOSTILE = (
@@ -157,12 +159,30 @@ def test_stage_matrix__follows_the_recorded_pricing() -> None:
     assert before.assistant.tolist() != after.assistant.tolist()
 
 
+def test_stage_matrix__of_a_talk_is_that_of_its_strategic_twin() -> None:
+    """It stands at the reply; the row is the user's turn after it; the last reply has no row."""
+    episode = recorded(scenario="assist_text")
+    replies = [step for step, record in enumerate(episode.steps) if record.to_move == ASSISTANT]
+    for step in replies:
+        stage = stage_matrix(episode, step, reveal=True)
+        assert stage is not None
+        if step + 1 == len(episode.steps):
+            assert stage.made is None
+            continue
+        assert stage.made is not None
+        row, column = stage.made
+        assert episode.steps[step + 1].user.move.startswith(stage.user_moves[row])
+        assert stage.assistant_moves[column] == episode.steps[step].assistant.move
+        twin = assist(questions=3).stage_game(episode.steps[step].public, episode.hidden["user_type"])
+        assert twin.user.tolist() == stage.user.tolist()
+    assert all(stage_matrix(episode, step) is None for step in range(len(episode.steps)) if step not in replies)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"scenario": "os:system"},
         {"scenario": "nobody/Knows-v0"},
-        {"view": "text"},
         {"env_options": {"questions": "many"}},
         {"env_options": {"no_such_option": 1}},
     ],

@@ -18,7 +18,7 @@ from gtalign_env.render import one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gtalign_env.replay import Look
+    from gtalign_env.replay import Look, Story
     from gtalign_env.replay.summary import Row
 
 __all__ = ["add_parser", "counted", "run"]
@@ -42,7 +42,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="episodes, as written by 'gtalign run --out FILE'")
     parser.add_argument("--episode", type=at_least(1), metavar="N", help="only the N-th episode of the file")
-    parser.add_argument("--step", type=at_least(1), metavar="N", help="print only the N-th step of each episode")
+    parser.add_argument(
+        "--step", type=at_least(1), metavar="N", help="print or export only the N-th step of each episode"
+    )
     parser.add_argument(
         "--reveal", action="store_true", help="show θ, what the user means, and the stage game for that θ"
     )
@@ -176,8 +178,7 @@ def _print_frames(args: argparse.Namespace, console: Console) -> int:
     for index, episode in episodes:
         story = tell(episode, index=index, count=reading.count)
         steps = None if args.step is None else [args.step - 1]
-        if args.step is not None and args.step > story.frames:
-            raise UsageError(f"--step {args.step}: episode {index + 1} has {counted(story.steps, 'step')}")
+        _check_step(args, story)
         print_story(console, story, look=_look(args), steps=steps, scheme=args.theme)
         console.print()
     return 0
@@ -235,6 +236,11 @@ def _verify(args: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
+def _check_step(args: argparse.Namespace, story: Story) -> None:
+    if args.step is not None and args.step > story.frames:
+        raise UsageError(f"--step {args.step}: episode {story.index + 1} has {counted(story.steps, 'step')}")
+
+
 def _export(args: argparse.Namespace) -> int:
     from gtalign_env.replay import export, tell
     from gtalign_env.replay.frame import check_width
@@ -243,7 +249,10 @@ def _export(args: argparse.Namespace) -> int:
     reading = _Reading(args)
     episodes = list(reading)
     stories = [tell(episode, index=index, count=reading.count) for index, episode in episodes]
-    export(Path(args.export), stories, width=width, scheme=args.theme, look=_look(args))
-    frames = sum(story.frames for story in stories)
+    step = None if args.step is None else args.step - 1
+    for story in stories:
+        _check_step(args, story)
+    export(Path(args.export), stories, width=width, scheme=args.theme, look=_look(args), step=step)
+    frames = sum(story.frames for story in stories) if step is None else len(stories)
     print(f"{args.export}: {counted(frames, 'frame')} of {counted(len(stories), 'episode')}")
     return 0

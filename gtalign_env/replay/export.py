@@ -40,9 +40,15 @@ class Run(NamedTuple):
 
 
 def export(
-    path: str | Path, stories: Sequence[Story], *, width: int = 100, scheme: Scheme = "auto", look: Look
+    path: str | Path,
+    stories: Sequence[Story],
+    *,
+    width: int = 100,
+    scheme: Scheme = "auto",
+    look: Look,
+    step: int | None = None,
 ) -> None:
-    """Write whole episodes to a file; its ending says how.
+    """Write episodes to a file; its ending says how.
 
     Args:
         path: ``.txt``, ``.svg`` (one episode) or ``.html``.
@@ -50,6 +56,7 @@ def export(
         width: Columns.
         scheme: Colours of pages.
         look: What is shown.
+        step: Index of the only step to write; all of them when ``None``.
 
     Raises:
         UsageError: The ending is unknown, the folder is missing, or an SVG should hold several episodes.
@@ -64,11 +71,11 @@ def export(
             f"an SVG shows one episode, {len(stories)} were chosen: pick one with --episode N, or use .html"
         )
     if path.suffix == ".txt":
-        content = to_text(stories, width=width, look=look)
+        content = to_text(stories, width=width, look=look, step=step)
     elif path.suffix == ".svg":
-        content = to_svg(stories[0], width=width, scheme=scheme, look=look)
+        content = to_svg(stories[0], width=width, scheme=scheme, look=look, step=step)
     else:
-        content = to_html(stories, width=width, scheme=scheme, look=look)
+        content = to_html(stories, width=width, scheme=scheme, look=look, step=step)
     path.write_text(content, encoding="utf-8", newline="\n")
 
 
@@ -124,24 +131,26 @@ def _classes(names: Iterable[str]) -> tuple[str, ...]:
 # -- text -----------------------------------------------------------------------------------------------------------------
 
 
-def to_text(stories: Sequence[Story], *, width: int, look: Look) -> str:
+def to_text(stories: Sequence[Story], *, width: int, look: Look, step: int | None = None) -> str:
     """Return all frames as plain text."""
-    frames = [[line.plain.rstrip() for line in lines] for _, _, lines in _frames(stories, width, look)]
+    frames = [[line.plain.rstrip() for line in lines] for _, _, lines in _frames(stories, width, look, step)]
     return "\n\n".join("\n".join(lines) for lines in frames) + "\n"
 
 
-def _frames(stories: Sequence[Story], width: int, look: Look) -> Iterator[tuple[Story, int, list[Text]]]:
+def _frames(
+    stories: Sequence[Story], width: int, look: Look, only: int | None
+) -> Iterator[tuple[Story, int, list[Text]]]:
     for story in stories:
-        for step in range(story.frames):
+        for step in range(story.frames) if only is None else [only]:
             yield story, step, frame_lines(story, step, width, look)
 
 
 # -- SVG ------------------------------------------------------------------------------------------------------------------
 
 
-def to_svg(story: Story, *, width: int, scheme: Scheme, look: Look) -> str:
+def to_svg(story: Story, *, width: int, scheme: Scheme, look: Look, step: int | None = None) -> str:
     """Return one episode as a picture: a card for every frame, one below the other."""
-    frames = [lines for _, _, lines in _frames([story], width, look)]
+    frames = [lines for _, _, lines in _frames([story], width, look, step)]
     columns = max(line.cell_len for lines in frames for line in lines)
     card_width = columns * _CELL + 2 * _PAD
     y = _HEAD
@@ -196,16 +205,16 @@ def _svg_style(scheme: Scheme) -> str:
 # -- HTML -----------------------------------------------------------------------------------------------------------------
 
 
-def to_html(stories: Sequence[Story], *, width: int, scheme: Scheme, look: Look) -> str:
+def to_html(stories: Sequence[Story], *, width: int, scheme: Scheme, look: Look, step: int | None = None) -> str:
     """Return the episodes as one self-contained page: all frames below each other, or step by step with the arrow keys."""
     sections = []
-    for number, (story, step, lines) in enumerate(_frames(stories, width, look)):
-        if step == 0 and len(stories) > 1:
+    for number, (story, place, lines) in enumerate(_frames(stories, width, look, step)):
+        if place == 0 and len(stories) > 1:
             sections.append(
                 f'<h2 id="episode-{story.index + 1}">{story.index + 1}. {_escape(episode_title(story))}</h2>'
             )
         body = "\n".join("".join(_html_run(run) for run in runs(line)).rstrip() for line in lines)
-        label = f"episode {story.index + 1}, step {step + 1}"
+        label = f"episode {story.index + 1}, step {place + 1}"
         sections.append(f'<section id="frame-{number + 1}" aria-label="{label}"><pre>{body}</pre></section>')
     return PAGE.format(
         title=_escape(page_title(stories)),

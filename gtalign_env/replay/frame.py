@@ -239,7 +239,7 @@ def _hidden(story: Story, step: int, width: int, look: Look) -> list[Text]:
     if not episode.hidden and not episode.tasks:
         return []
     if not look.reveal:
-        told = episode.view == "strategic" and stage_matrix(episode, step) is not None
+        told = stage_matrix(episode, step) is not None
         return [] if told or look.tight else [Text(_how_to_reveal(look), style="muted")]
     lines = [_rule("hidden from the assistant", width)]
     for name, value in episode.hidden.items():

@@ -15,6 +15,7 @@ from gtalign_env.episode import Episode
 from gtalign_env.errors import GtalignError
 from gtalign_env.registration import SCENARIOS, make_scenario
 from gtalign_env.replay.cells import pareto_cells, pure_nash_cells
+from gtalign_env.types import USER
 
 __all__ = ["StageMatrix", "registered_scenario", "stage_matrix"]
 
@@ -44,6 +45,7 @@ class StageMatrix:
 def stage_matrix(episode: Episode, step: int, *, reveal: bool = False) -> StageMatrix | None:
     """Return the stage game of a recorded step.
 
+    In a game with turns an exchange is a reply and the user's turn after it, and the matrix stands at the reply.
     Without ``reveal`` the payoffs are averaged over the population of the scenario; with it they are those of the
     recorded θ. Only registered scenarios are rebuilt: an episode file must not be able to name code to run.
 
@@ -64,7 +66,7 @@ def stage_matrix(episode: Episode, step: int, *, reveal: bool = False) -> StageM
         ((0, 0), [[True, False, False], [False, False, False]])
     """
     record = episode.steps[step]
-    if episode.view != "strategic" or not record.public:
+    if not record.public or record.to_move == USER:
         return None
     theta = episode.hidden.get("user_type") if reveal else None
     pricing = episode.reset_options.get("pricing")
@@ -72,8 +74,15 @@ def stage_matrix(episode: Episode, step: int, *, reveal: bool = False) -> StageM
     cut = _cut(*key)
     if cut is None:
         return None
-    row, column = _place(record.user.move, cut.user_moves), _place(record.assistant.move, cut.assistant_moves)
+    row, column = _place(_user_move(episode, step), cut.user_moves), _place(record.assistant.move, cut.assistant_moves)
     return cut if row is None or column is None else dataclasses.replace(cut, made=(row, column))
+
+
+def _user_move(episode: Episode, step: int) -> str:
+    """Return the user's part of an exchange: its move of this step, or of the next one where the players take turns."""
+    if not episode.steps[step].to_move:
+        return episode.steps[step].user.move
+    return episode.steps[step + 1].user.move if step + 1 < len(episode.steps) else ""
 
 
 def registered_scenario(episode: Episode) -> Any:

@@ -172,7 +172,9 @@ def _next_utterance(
     if act == "LEAVE" or (closes and public.question + 1 >= config.questions):
         yield 1.0, None
         return
-    asked = move is not None and move.asks
+    asked = (
+        move is not None and move.asks and not closes
+    )  # a follow-up on a settled question leaves the next one as it is
     clarity = _CLEAR if act == "DQ" else (_MUDDLED if asked else _VAGUE)
     if not closes:
         if act == "NO_OP":

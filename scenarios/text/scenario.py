@@ -8,6 +8,7 @@ words it types. The state is immutable and the transition is pure: the only rand
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -16,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gtalign_env.errors import GtalignError, UnknownNameError, UsageError
+from gtalign_env.finite import FiniteScenario
 from gtalign_env.mix import UserMix
 from gtalign_env.payoffs import make_payoff_model
 from gtalign_env.pricing import make_pricing, pricing_name
 from gtalign_env.protocols import PayoffModel, PricingPolicy, Step, Task, TaskSource
 from gtalign_env.scenarios.assist.population import DEFAULT_MIX, TYPES
+from gtalign_env.scenarios.assist.scenario import assist
 from gtalign_env.scenarios.tasks import grade, load_tasks
 from gtalign_env.scenarios.tasks.graders import stance
 from gtalign_env.scenarios.text.reader import Reading, count_tokens, read_reply, read_user
@@ -28,6 +31,7 @@ from gtalign_env.scenarios.text.state import LastReply, Line, TextState, kind_of
 from gtalign_env.scenarios.text.voice import user_utterance
 from gtalign_env.sight import CLARITIES, KINDS, squashed_pricing, squashed_type
 from gtalign_env.spaces import ASSIST_LAYOUT
+from gtalign_env.stage import StageGame
 from gtalign_env.types import ASSISTANT_MOVES, USER_MOVES, Outcome, Payoffs, Role, UserMove, UserType, View
 
 __all__ = ["AssistText", "GradingError", "TextConfig", "assist_text"]
@@ -129,6 +133,9 @@ class AssistText:
     ) -> None:
         if len(source) == 0:
             raise UsageError(f"task source {source.name!r} is empty: expected at least one task")
+        for task in source:
+            if max(len(task.vague), len(task.detailed)) > _LONGEST:
+                raise UsageError(f"task {task.id!r} of {source.name!r}: a question may have {_LONGEST:,} characters")
         self.source = source
         self.mix = mix
         self.pricing = pricing
@@ -285,6 +292,24 @@ class AssistText:
             "clarity": state.clarity,
             "exchange": str(state.exchange),
         }
+
+    @functools.cached_property
+    def twin(self) -> FiniteScenario:
+        """The same session as a game of moves: equal rules, population, pricing and payoff model."""
+        return assist(
+            users=dict(zip(self.mix.types, self.mix.shares, strict=True)),
+            pricing=self.pricing,
+            payoff=self.model,
+            questions=self.rules.questions,
+            max_exchanges=self.rules.max_exchanges,
+            can_leave=self.rules.can_leave,
+        )
+
+    def stage_game(
+        self, public: Mapping[str, str], user_type: Any = None, pricing: str | PricingPolicy | None = None
+    ) -> StageGame:
+        """Return the bimatrix of an exchange, taken from the strategic twin (see ``FiniteScenario.stage_game``)."""
+        return self.twin.stage_game(public, user_type, pricing)
 
     # -- turns ----------------------------------------------------------------------------------------------------
 
