@@ -5,16 +5,13 @@ Users bring players of their own in files that are no packages; both forms are r
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import inspect
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gtalign_env.errors import FileFormatError, GtalignError, UnknownNameError, UsageError
-from gtalign_env.registration import load
+from gtalign_env.errors import FileFormatError, UnknownNameError, UsageError
+from gtalign_env.registration import import_file, load
 
 __all__ = ["is_python_spec", "load_object"]
 
@@ -48,36 +45,13 @@ def load_object(spec: str, *, wanted: tuple[str, ...] = ()) -> Any:
     if not is_python_spec(spec):
         return load(spec)
     place, attribute = (spec.rpartition(":")[0], spec.rpartition(":")[2]) if ".py:" in spec else (spec, "")
-    module = _import_file(Path(place))
+    module = import_file(Path(place))
     if not attribute:
         return _only_class(module, place, wanted)
     if not hasattr(module, attribute):
         known = [name for name in vars(module) if not name.startswith("_")]
         raise FileFormatError(place, str(UnknownNameError("name in this file", attribute, known)))
     return getattr(module, attribute)
-
-
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileFormatError(path, "there is no such file: expected a Python file")
-    name = "gtalign_user_file_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickle look a class's module up by name
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        sys.modules.pop(name, None)
-        raise FileFormatError(path, f"not valid Python: {error.msg}", line=error.lineno) from error
-    except GtalignError:
-        sys.modules.pop(name, None)
-        raise
-    except Exception as error:
-        sys.modules.pop(name, None)
-        raise FileFormatError(path, f"importing it failed with {type(error).__name__}: {error}") from error
-    return module
 
 
 def _only_class(module: ModuleType, place: str, wanted: tuple[str, ...]) -> Any:

@@ -6,7 +6,19 @@ import gymnasium
 
 from gtalign_env.registration import ASSISTANTS, BACKENDS, PERSONAS, register_scenario
 
-__all__ = ["register_all"]
+__all__ = ["SINGLE_AGENT", "register_all"]
+
+SINGLE_AGENT: dict[str, tuple[str, str]] = {
+    "gtalign/Assistant-v0": (
+        "assistant_env",
+        "The assistant's chair for one learner; people sit opposite. scenario=\"gtalign/AssistText-v0\" for the text view.",
+    ),
+    "gtalign/User-v0": (
+        "user_env",
+        "The user's chair for one learner; an assistant sits opposite. scenario=\"gtalign/AssistText-v0\" for the text view.",
+    ),
+}
+"""Gymnasium's ids: what makes them (in ``gtalign_env.single_agent``), and a description."""
 
 _PERSONAS: dict[str, str] = {
     "concise": "Wants one line, and says so when it gets a page.",
@@ -61,7 +73,7 @@ def register_all() -> None:
         description="The paper's 2x3 example: vague or detailed questions against answers and clarifying questions.",
         short="matrix",
     )
-    for id, factory in (("gtalign/Assistant-v0", "assistant_env"), ("gtalign/User-v0", "user_env")):
+    for id, (factory, _) in SINGLE_AGENT.items():
         if id not in gymnasium.registry:
             gymnasium.register(id, f"gtalign_env.single_agent:{factory}")
     for name, description in _PERSONAS.items():

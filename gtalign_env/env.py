@@ -28,7 +28,7 @@ from pettingzoo.utils.conversions import parallel_to_aec
 
 from gtalign_env.errors import IllegalActionError, ResetNeededError, UsageError
 from gtalign_env.protocols import Scenario, Step
-from gtalign_env.registration import make_scenario, scenario_id
+from gtalign_env.registration import make_scenario, origin_of, scenario_id
 from gtalign_env.spaces import FreeText, SpeechAct
 from gtalign_env.types import AGENTS, ASSISTANT, USER, Role
 
@@ -87,10 +87,13 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
         strict: bool = False,
         reveal: bool = False,
     ) -> None:
-        if max_cycles is not None and (
-            isinstance(max_cycles, bool) or not isinstance(max_cycles, int) or max_cycles < 1
-        ):
-            raise UsageError(f"max_cycles: expected an integer >= 1 or None, got {max_cycles!r}")
+        if max_cycles is not None:
+            if isinstance(max_cycles, bool) or not isinstance(max_cycles, (int, np.integer)) or max_cycles < 1:
+                raise UsageError(f"max_cycles: expected an integer >= 1 or None, got {max_cycles!r}")
+            max_cycles = int(max_cycles)
+        for name, switch in (("strict", strict), ("reveal", reveal)):
+            if not isinstance(switch, (bool, np.bool_)):
+                raise UsageError(f"{name}: expected True or False, got {switch!r}")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise UsageError(f"render_mode: expected 'human', 'ansi' or None, got {render_mode!r}")
         self.scenario = scenario
@@ -105,7 +108,7 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
         self.agents: list[str] = []
         self.steps = 0
         self.last_step: Step | None = None
-        self.origin: tuple[str, dict[str, Any]] = (scenario.name, {})
+        self.origin: tuple[str, dict[str, Any]] = origin_of(scenario)
         """Id and options with which ``parallel_env`` makes an equal environment; records carry them."""
         self._state: Any = None
         self._np_random: np.random.Generator | None = None

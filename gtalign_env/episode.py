@@ -90,6 +90,8 @@ class Episode(msgspec.Struct, omit_defaults=True, kw_only=True):
     view: str
     env_options: dict[str, Any] = msgspec.field(default_factory=dict)
     """Options that rebuild the environment with ``parallel_env(scenario, **env_options)``."""
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
+    """The game's resolved settings, defaults included, as the scenario states them."""
     reset_options: dict[str, Any] = msgspec.field(default_factory=dict)
     """Options of this episode's ``reset`` (θ as a dict of its fields, task, pricing)."""
     seed: int

@@ -10,6 +10,7 @@ The tree:
     * ``FileFormatError``              a file that cannot be read as what it should be (names file, line, key)
     * ``MissingExtraError``            an optional dependency that is not installed (also an ``ImportError``)
     * ``ModelError``                   a model that could not be loaded or failed while generating
+    * ``GradingError``                 a reply that could not be graded; nothing was scored
 
 Every message says what was expected, what came, and what to do.
 """
@@ -24,6 +25,7 @@ from typing import Any
 
 __all__ = [
     "FileFormatError",
+    "GradingError",
     "GtalignError",
     "IllegalActionError",
     "MissingExtraError",
@@ -63,18 +65,19 @@ class UnknownNameError(UsageError):
     Args:
         kind: What the name should denote, e.g. ``"scenario"``.
         name: The name that came.
-        known: All names that would have been accepted.
+        known: The names to list.
+        also: Names that would have been accepted as well (aliases): suggested when near, never listed.
 
     Example:
         >>> str(UnknownNameError("persona", "concize", ["concise", "detailed"]))
         "unknown persona 'concize': did you mean 'concise'? Known: concise, detailed"
     """
 
-    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: object, known: Iterable[str], *, also: Iterable[str] = ()) -> None:
         self.kind = kind
         self.name = name
         self.known = sorted(known)
-        near = difflib.get_close_matches(str(name), self.known, n=1)
+        near = difflib.get_close_matches(str(name), [*self.known, *also], n=1)
         hint = f": did you mean {near[0]!r}?" if near else "."
         listed = ", ".join(self.known[:_LISTED]) or "none"
         more = f", … ({len(self.known)} in all)" if len(self.known) > _LISTED else ""
@@ -127,6 +130,10 @@ class MissingExtraError(GtalignError, ImportError):
         self.package = package
         self.extra = extra
         super().__init__(f"{feature} needs the package {package!r}: pip install 'gtalign-env[{extra}]'")
+
+
+class GradingError(GtalignError):
+    """A reply could not be graded: the step did not happen, and nothing was scored."""
 
 
 class ModelError(GtalignError):

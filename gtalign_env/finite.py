@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,6 +74,7 @@ class FiniteScenario:
         user_acts: Name and act of the rows of the stage game; all moves when ``None``.
         continuation: What follows an exchange in the stage game (see ``stage_game``).
         recipe: A factory and its keyword arguments from which an equal scenario is rebuilt when unpickled.
+        pinnable: Coordinates of the opening that the reset option ``task`` may pin; all when ``None``.
     """
 
     view: View = "strategic"
@@ -94,6 +95,7 @@ class FiniteScenario:
         user_acts: Mapping[str, int] | None = None,
         continuation: tuple[int, NDArray[np.int32]] | None = None,
         recipe: tuple[Callable[..., FiniteScenario], Mapping[str, Any]] | None = None,
+        pinnable: Sequence[str] | None = None,
     ) -> None:
         self.name = name
         self.description = description
@@ -105,7 +107,8 @@ class FiniteScenario:
         self.has_types = has_types
         self.user_acts = dict(user_acts or {name: i for i, name in enumerate(tables.user_moves)})
         self._continuation = continuation
-        self._recipe = recipe
+        self._pinnable = tuple(tables.axes if pinnable is None else pinnable)
+        self.recipe = recipe
         self._evaluate = payoffs
         self._retention = retention
         self._ledgers: OrderedDict[tuple[UserType, PricingPolicy], Ledger] = OrderedDict()
@@ -138,9 +141,9 @@ class FiniteScenario:
 
     def __reduce__(self) -> Any:
         """Pickle the recipe instead of megabytes of tables."""
-        if self._recipe is None:
+        if self.recipe is None:
             return super().__reduce__()
-        return _rebuild, (self._recipe[0], dict(self._recipe[1]))
+        return _rebuild, (self.recipe[0], dict(self.recipe[1]))
 
     # -- the Scenario protocol ------------------------------------------------------------------------------------
 
@@ -326,8 +329,8 @@ class FiniteScenario:
     def _opening(self, task: Any, drawn: int) -> int:
         """Return the opening state with the coordinates that ``task`` pins: a kind's name, or a dict of coordinates."""
         pins = {"kind": task} if isinstance(task, str) else task
-        if not isinstance(pins, Mapping) or not set(pins) <= set(self.tables.axes):
-            axes = ", ".join(self.tables.axes)
+        if not isinstance(pins, Mapping) or not set(pins) <= set(self._pinnable):
+            axes = ", ".join(self._pinnable)
             raise UsageError(f"option 'task': expected a kind of question or a dict over {axes}, got {task!r}")
         return self.tables.index(**{**self.tables.coordinates(drawn), **pins})
 

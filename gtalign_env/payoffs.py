@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from gtalign_env.errors import UnknownNameError, UsageError
+from gtalign_env.errors import UsageError
 from gtalign_env.protocols import PayoffModel, PricingPolicy
+from gtalign_env.specs import from_spec
 from gtalign_env.types import Outcome, UserType
 
 __all__ = ["GRID", "PAYOFF_MODELS", "Grounded", "make_payoff_model", "on_grid"]
@@ -125,20 +126,22 @@ PAYOFF_MODELS: dict[str, Any] = {"grounded": Grounded}
 
 
 def make_payoff_model(model: str | PayoffModel) -> PayoffModel:
-    """Return a payoff model from its name, or itself.
+    """Return a payoff model from its name, its name with settings, or itself.
+
+    Args:
+        model: ``"grounded"``, ``"grounded:wrong=0.3"``, or a payoff model object.
 
     Raises:
         UnknownNameError: No payoff model has this name.
+        UsageError: A setting is unknown or out of range.
 
     Example:
-        >>> make_payoff_model("grounded").name
-        'grounded'
+        >>> make_payoff_model("grounded:wrong=0.3").wrong
+        0.3
     """
     if not isinstance(model, str):
         if isinstance(model, PayoffModel):
             return model
         raise UsageError(f"payoff model: expected a name or a payoff model object, got {model!r}")
-    if model not in PAYOFF_MODELS:
-        raise UnknownNameError("payoff model", model, PAYOFF_MODELS)
-    made: PayoffModel = PAYOFF_MODELS[model]()
+    made: PayoffModel = from_spec("payoff model", model, PAYOFF_MODELS)
     return made

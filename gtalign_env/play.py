@@ -21,9 +21,8 @@ import numpy as np
 
 from gtalign_env.env import GameEnv
 from gtalign_env.episode import Episode, SideRecord, StepRecord, digest
-from gtalign_env.errors import GtalignError
-from gtalign_env.pricing import pricing_name
-from gtalign_env.protocols import PayoffModel, Persona, Policy, PricingPolicy, Step
+from gtalign_env.protocols import PayoffModel, Persona, Policy, PricingPolicy, Step, TaskSource
+from gtalign_env.specs import to_spec
 from gtalign_env.types import AGENTS, ASSISTANT, NO_OP, USER, Outcome, UserType
 
 __all__ = ["episode_seeds", "play_episode", "play_many", "public_state", "versions"]
@@ -94,26 +93,62 @@ def play_episode(
     rng = np.random.default_rng([seed, 1])  # the players' side; the environment's generator is its own
     persona = users if isinstance(users, Persona) else users(rng)
     options = dict(reset_options or {})
-    pinned = options.get("user_type")
-    user_type = _resolve(env, pinned) if pinned is not None else persona.sample_type(rng)
-    options["user_type"] = dataclasses.asdict(user_type)
-    observations, infos = env.reset(seed=seed, options=options)
-    episode = Episode(
+    episode = _blank_record(env, persona, assistant, seed)
+    seated = _seat(env, persona, assistant, rng, options, episode)
+    if seated is not None:
+        policies, observations, infos = seated
+        while env.agents and not episode.error:
+            step = _one_step(env, policies, observations, infos, episode)
+            if step is None:
+                break
+            observations, infos, record = step
+            episode.steps.append(record)
+            if on_step is not None:
+                on_step(episode, record)
+    episode.seconds = time.perf_counter() - started
+    return episode
+
+
+def _blank_record(env: GameEnv, persona: Persona, assistant: Policy, seed: int) -> Episode:
+    """Return a record that says how the episode came about, before anything has happened in it."""
+    return Episode(
         id=f"{seed}",
         scenario=env.origin[0],
         env_options=_recorded(env.origin[1]),
+        config=_jsonable(getattr(env.scenario, "config", {})),
         view=env.scenario.view,
-        reset_options=_recorded(options),
         seed=seed,
         players={USER: f"persona:{persona.name}", ASSISTANT: assistant.name},
-        hidden={key: _jsonable(value) for key, value in env.hidden().items()},
         versions=versions(),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
+
+
+def _seat(
+    env: GameEnv,
+    persona: Persona,
+    assistant: Policy,
+    rng: np.random.Generator,
+    options: dict[str, Any],
+    episode: Episode,
+) -> tuple[dict[str, Policy], Any, Any] | None:
+    """Draw θ, reset the game and both players; ``None`` when a player failed. Options that make no sense raise."""
+    pinned = options.get("user_type")
+    try:
+        user_type = _resolve(env, pinned) if pinned is not None else persona.sample_type(rng)
+    except Exception as error:
+        if pinned is not None:
+            raise
+        _fail(episode, error, USER)
+        return None
+    options["user_type"] = dataclasses.asdict(user_type)
+    observations, infos = env.reset(seed=episode.seed, options=options)
+    episode.reset_options = _recorded(options)
+    episode.hidden = {key: _jsonable(value) for key, value in env.hidden().items()}
     describe = getattr(env.scenario, "record", None)
     if describe is not None:
         for key, value in describe(env.game_state).items():
-            setattr(episode, key, value)
+            setattr(episode, key, _jsonable(value))
     policies: dict[str, Policy] = {}
     for agent in AGENTS:
         try:
@@ -121,16 +156,7 @@ def play_episode(
             policies[agent].reset(int(rng.integers(2**31)))
         except Exception as error:  # noqa: BLE001 - a player's failure is data
             _fail(episode, error, agent)
-    while env.agents and not episode.error:
-        step = _one_step(env, policies, observations, infos, episode)
-        if step is None:
-            break
-        observations, infos, record = step
-        episode.steps.append(record)
-        if on_step is not None:
-            on_step(episode, record)
-    episode.seconds = time.perf_counter() - started
-    return episode
+    return None if episode.error else (policies, observations, infos)
 
 
 def play_many(
@@ -186,7 +212,7 @@ def _one_step(
     public = public_state(env)
     try:
         observations, _, terminations, truncations, infos = env.step(actions)
-    except (GtalignError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - one broken game must not stop the others
         _fail(episode, error, "env.step")
         episode.failed_call = {agent: {"action": side.action, **side.model} for agent, side in sides.items()}
         return None
@@ -268,11 +294,12 @@ def _recorded(options: Mapping[str, Any]) -> dict[str, Any]:
     A population of ``UserType`` objects is left out: the record pins θ, so nothing is drawn from it.
     """
     recorded = {name: _jsonable(value) for name, value in options.items()}
-    if isinstance(options.get("pricing"), PricingPolicy):
-        recorded["pricing"] = pricing_name(options["pricing"])
-    if isinstance(options.get("payoff"), PayoffModel):
-        recorded["payoff"] = options["payoff"].name
-    users = options.get("users", "")
+    for name, kind in (("pricing", PricingPolicy), ("payoff", PayoffModel)):
+        if isinstance(options.get(name), kind):
+            recorded[name] = to_spec(options[name])
+    if isinstance(options.get("tasks"), TaskSource):
+        recorded["tasks"] = options["tasks"].name
+    users = options.get("users") or ""
     listed = users if isinstance(users, (Mapping, list, tuple)) else [users]
     if not all(isinstance(user, str) for user in listed):
         del recorded["users"]

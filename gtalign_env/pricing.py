@@ -10,8 +10,9 @@ import dataclasses
 import math
 from typing import Any
 
-from gtalign_env.errors import UnknownNameError, UsageError
+from gtalign_env.errors import UsageError
 from gtalign_env.protocols import PricingPolicy
+from gtalign_env.specs import from_spec, to_spec
 from gtalign_env.types import Outcome
 
 __all__ = ["PRICING", "PerRequest", "PerToken", "Subscription", "make_pricing", "pricing_name"]
@@ -112,23 +113,11 @@ def make_pricing(pricing: str | PricingPolicy) -> PricingPolicy:
     """
     if not isinstance(pricing, str):
         if isinstance(pricing, PricingPolicy) and not isinstance(pricing, type):
+            if type(pricing).__hash__ is None:
+                raise UsageError(f"pricing {pricing.name!r}: expected a hashable object, e.g. a dataclass(frozen=True)")
             return pricing
         raise UsageError(f"pricing: expected a name or an object with .name and .price(outcome), got {pricing!r}")
-    name, _, settings = pricing.partition(":")
-    if name not in PRICING:
-        raise UnknownNameError("pricing", name, PRICING)
-    known = {field.name for field in dataclasses.fields(PRICING[name])} - {"name"}
-    values: dict[str, float] = {}
-    for setting in filter(None, settings.split(",")):
-        key, _, text = setting.partition("=")
-        key = key.strip()
-        if key not in known:
-            raise UsageError(f"pricing {name!r} has no setting {key!r}: expected {' or '.join(sorted(known))}")
-        try:
-            values[key] = float(text)
-        except ValueError:
-            raise UsageError(f"pricing {name!r}: {key} must be a number, got {text!r}") from None
-    policy: PricingPolicy = PRICING[name](**values)
+    policy: PricingPolicy = from_spec("pricing", pricing, PRICING)
     return policy
 
 
@@ -139,11 +128,4 @@ def pricing_name(pricing: PricingPolicy) -> str:
         >>> pricing_name(PerRequest(fee=0.25)), pricing_name(PerRequest())
         ('per_request:fee=0.25', 'per_request')
     """
-    if not dataclasses.is_dataclass(pricing):
-        return pricing.name
-    changed = [
-        f"{field.name}={getattr(pricing, field.name)!r}"
-        for field in dataclasses.fields(pricing)
-        if field.name != "name" and getattr(pricing, field.name) != field.default
-    ]
-    return pricing.name + (":" + ",".join(changed) if changed else "")
+    return to_spec(pricing)

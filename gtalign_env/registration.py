@@ -6,12 +6,19 @@ The core knows no concrete scenario or player. It knows where they say they are,
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
+import importlib.util
+import inspect
 import re
+import sys
+import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args
 
-from gtalign_env.errors import UnknownNameError, UsageError
+from gtalign_env.errors import FileFormatError, GtalignError, UnknownNameError, UsageError
 from gtalign_env.protocols import Scenario
 from gtalign_env.types import View
 
@@ -22,18 +29,25 @@ __all__ = [
     "SCENARIOS",
     "Registry",
     "ScenarioSpec",
+    "import_file",
     "load",
     "make_scenario",
+    "origin_of",
     "register_scenario",
     "scenario_id",
 ]
 
 
+_ID = re.compile(r"[\w.-]+/[\w.-]+-v\d+")
+_IN_FILE = re.compile(r"(.+\.py):([\w.]+)")
+
+
 def load(entry_point: str | Callable[..., Any]) -> Any:
-    """Return the object that ``"module:attr"`` names (an object is returned as it is).
+    """Return the object that ``"module:attr"`` or ``"path/to/file.py:attr"`` names (an object is returned as it is).
 
     Raises:
         UsageError: The string has no colon, the module is missing, or it has no such attribute.
+        FileFormatError: The file is missing, or importing it fails.
 
     Example:
         >>> load("math:pi")
@@ -44,8 +58,11 @@ def load(entry_point: str | Callable[..., Any]) -> Any:
     module_name, colon, attribute = entry_point.partition(":")
     if not colon or not module_name or not attribute:
         raise UsageError(f"entry point: expected 'module:attr', got {entry_point!r}")
+    in_file = _IN_FILE.fullmatch(entry_point)
+    if in_file:
+        module_name, attribute = in_file.groups()
     try:
-        module = importlib.import_module(module_name)
+        module = import_file(Path(module_name)) if in_file else importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and module_name.startswith(error.name):
             raise UsageError(f"entry point {entry_point!r}: there is no module {error.name!r}") from error
@@ -56,6 +73,41 @@ def load(entry_point: str | Callable[..., Any]) -> Any:
             raise UsageError(f"entry point {entry_point!r}: module {module_name!r} has no attribute {attribute!r}")
         found = getattr(found, part)
     return found
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a Python file that belongs to no package.
+
+    Raises:
+        FileFormatError: The file is missing, is not Python, or fails while it is imported.
+
+    Example:
+        >>> import tempfile
+        >>> place = Path(tempfile.mkdtemp()) / "mine.py"
+        >>> _ = place.write_text("half = 0.5")
+        >>> import_file(place).half
+        0.5
+    """
+    if not path.is_file():
+        raise FileFormatError(path, "there is no such file: expected a Python file")
+    name = "gtalign_user_file_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look a class's module up by name
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        sys.modules.pop(name, None)
+        raise FileFormatError(path, f"not valid Python: {error.msg}", line=error.lineno) from error
+    except GtalignError:
+        sys.modules.pop(name, None)
+        raise
+    except Exception as error:
+        sys.modules.pop(name, None)
+        raise FileFormatError(path, f"importing it failed with {type(error).__name__}: {error}") from error
+    return module
 
 
 class Registry:
@@ -151,9 +203,24 @@ def register_scenario(
         kind: What sort of game it is.
         description: One sentence for lists.
         short: A short name; the id's name in lower case when empty.
+
+    Raises:
+        UsageError: The id or the view is not of the form above.
+
+    An id that is registered again, to the same factory, is replaced in silence; to another one, with a warning.
     """
     from pettingzoo import aec_registry, parallel_registry, register
 
+    if not isinstance(id, str) or not _ID.fullmatch(id):
+        raise UsageError(f"scenario id: expected 'namespace/Name-vN', as in 'mine/Trust-v0', got {id!r}")
+    if view not in get_args(View):
+        raise UsageError(f"scenario {id!r}: view must be {' or '.join(map(repr, get_args(View)))}, got {view!r}")
+    if id in SCENARIOS and _origin(SCENARIOS[id].entry_point) != _origin(entry_point):
+        warnings.warn(
+            f"scenario {id!r} is registered anew: {_origin(entry_point)} takes the place of "
+            f"{_origin(SCENARIOS[id].entry_point)}",
+            stacklevel=2,
+        )
     short = short or id.rpartition("/")[2].rpartition("-v")[0].lower()
     SCENARIOS[id] = ScenarioSpec(
         id=id, entry_point=entry_point, view=view, kind=kind, description=description, short=short
@@ -164,12 +231,22 @@ def register_scenario(
     register("aec", id, "gtalign_env.env:env", kwargs={"scenario": id})
 
 
+def _origin(entry_point: str | Callable[..., Any]) -> str:
+    """Return where a factory is written: a notebook cell that runs again makes a new function of the same origin."""
+    if isinstance(entry_point, str):
+        return entry_point
+    kind = type(entry_point)
+    name = getattr(entry_point, "__qualname__", kind.__qualname__)
+    return f"{getattr(entry_point, '__module__', kind.__module__)}:{name}"
+
+
 def make_scenario(scenario: str | Scenario, **options: Any) -> Scenario:
-    """Return a scenario from its id, short name or ``"module:attr"``, or itself.
+    """Return a scenario from its id, short name, ``"module:attr"`` or ``"file.py:attr"``, or itself.
 
     Raises:
         UnknownNameError: No scenario has this name.
-        UsageError: Options were given with a ready-made scenario, or the scenario refuses one.
+        UsageError: Options were given with a ready-made scenario, the scenario refuses one, or what ``"module:attr"`` names
+            could not be made into a scenario.
 
     Example:
         >>> make_scenario("matrix").name
@@ -182,14 +259,22 @@ def make_scenario(scenario: str | Scenario, **options: Any) -> Scenario:
             raise UsageError(f"a ready-made scenario takes no options, got {', '.join(options)}")
         return scenario
     id = scenario if ":" in scenario else scenario_id(scenario)
-    return _call(SCENARIOS[id].entry_point if id in SCENARIOS else id, id, options)
+    if id in SCENARIOS:
+        return _call(load(SCENARIOS[id].entry_point), id, options)
+    try:
+        return _call(load(id), id, options)
+    except GtalignError:
+        raise
+    except Exception as error:  # whatever a stranger's module or function raises, it is that name that did not work
+        raise UsageError(f"scenario {id!r}: making it failed with {type(error).__name__}: {error}") from error
 
 
 def scenario_id(name: str) -> str:
-    """Return the id that an id or a short name stands for; ``"module:attr"`` stands for itself.
+    """Return the id that an id or a short name stands for; ``"module:attr"`` and ``"file.py:attr"`` stand for themselves.
 
     Raises:
         UnknownNameError: There is no such scenario.
+        UsageError: It is a single-agent view, which Gymnasium makes.
 
     Example:
         >>> scenario_id("assist")
@@ -198,13 +283,44 @@ def scenario_id(name: str) -> str:
     for spec in SCENARIOS.values():
         if name in (spec.id, spec.short):
             return spec.id
-    if re.fullmatch(r"[\w.]+:[\w.]+", name):
+    if re.fullmatch(r"[\w.]+:[\w.]+", name) or _IN_FILE.fullmatch(name):
         return name
-    raise UnknownNameError("scenario", name, [*SCENARIOS, *(spec.short for spec in SCENARIOS.values())])
+    _refuse_view(name)
+    raise UnknownNameError("scenario", name, SCENARIOS, also=[spec.short for spec in SCENARIOS.values()])
 
 
-def _call(entry_point: str | Callable[..., Scenario], name: str, options: dict[str, Any]) -> Scenario:
-    factory = load(entry_point)
+def _refuse_view(name: str) -> None:
+    """Raise where the name is that of a single-agent view: those are Gymnasium's, over one of our scenarios."""
+    import gymnasium
+
+    if name not in gymnasium.registry or not isinstance(gymnasium.registry[name].entry_point, str):
+        return
+    made_by = load(str(gymnasium.registry[name].entry_point))
+    base = getattr(inspect.signature(made_by).parameters.get("scenario"), "default", None)
+    if base in SCENARIOS:
+        raise UsageError(
+            f"{name!r} is a Gymnasium view for one learner, made by gymnasium.make('gtalign_env:{name}'); the game for "
+            f"both players is {base!r}"
+        )
+
+
+def origin_of(scenario: Scenario) -> tuple[str, dict[str, Any]]:
+    """Return the id and the options that make a scenario like this one, as far as it says (``recipe``).
+
+    Example:
+        >>> origin_of(make_scenario("matrix", rounds=3))
+        ('gtalign/Matrix-v0', {'rounds': 3})
+    """
+    recipe = getattr(scenario, "recipe", None)
+    if recipe is not None:
+        factory, options = recipe
+        for spec in SCENARIOS.values():
+            if spec.entry_point in (factory, f"{factory.__module__}:{factory.__qualname__}"):
+                return spec.id, dict(options)
+    return scenario.name, {}
+
+
+def _call(factory: Any, name: str, options: dict[str, Any]) -> Scenario:
     if not callable(factory):
         raise UsageError(f"{name!r}: expected a scenario or a function that makes one, got {factory!r}")
     try:

@@ -48,7 +48,7 @@ _NEXT = {
     "DQ": "will put the next one in detail",
     "LEAVE": "leaves after this reply",
     "WAIT": "listens",
-    NO_OP: "says the same again",
+    NO_OP: "speaks vaguely",
 }
 
 

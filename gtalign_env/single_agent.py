@@ -262,7 +262,7 @@ def user_env(
         >>> user_env(assistant="fixed:DA_short").agent
         'user_0'
     """
-    policy: Policy = assistant if isinstance(assistant, Policy) else load(_MAKE_ASSISTANT)(assistant)
+    policy: Policy = copy.deepcopy(assistant) if isinstance(assistant, Policy) else load(_MAKE_ASSISTANT)(assistant)
     if users is not None:
         options["users"] = users
     draw: OtherChair = lambda rng: (policy, {})  # noqa: E731 - the same policy every time

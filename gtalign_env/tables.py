@@ -4,10 +4,10 @@ The axes, in order:
 
 * ``state``: all public states, the last one absorbing (the session is over);
 * ``user_act``: what of the user's move matters to the rules (several moves may share an act);
-* ``assistant_act``: the same for the assistant; the last act on both axes is the no-op that an illegal move counts as;
+* ``assistant_act``: the same for the assistant; the no-op that an illegal move counts as has an act of its own, or shares one;
 * ``branch``: what chance decides.
 
-``parallel_env``, ``vector_env`` and the exact solver index these same arrays, so they cannot disagree.
+Every engine and solver indexes these same arrays, so they cannot disagree.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -42,7 +43,7 @@ ASSISTANT = "assistant_0"
 AGENTS: tuple[str, str] = (USER, ASSISTANT)
 
 NO_OP = "NO_OP"
-"""What an illegal move counts as: the assistant stays silent, the user says the same again."""
+"""How an illegal move is recorded: the assistant stays silent; the user speaks vaguely, without a reaction."""
 
 LENGTHS: tuple[str, str, str] = ("short", "medium", "long")
 LENGTH_TOKENS: dict[str, int] = {"short": 60, "medium": 180, "long": 480}
@@ -173,13 +174,15 @@ class UserType:
 
     def __post_init__(self) -> None:
         """Refuse values that have no meaning."""
+        if not isinstance(self.name, str):
+            raise UsageError(f"user type field 'name': expected a string, got {self.name!r}")
         for field in NUMERIC_TYPE_FIELDS:
             number = getattr(self, field)
-            if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+            if isinstance(number, bool) or not isinstance(number, numbers.Real) or not math.isfinite(float(number)):
                 raise UsageError(f"user type field {field!r}: expected a finite number, got {number!r}")
-            positive = field in ("ideal_tokens", "value", "patience")
-            if number < 0 or (positive and number == 0):
-                raise UsageError(f"user type field {field!r}: expected {'> 0' if positive else '>= 0'}, got {number!r}")
+            low = _LEAST if field in ("ideal_tokens", "value", "patience") else 0.0
+            if not low <= float(number) <= _MOST:
+                raise UsageError(f"user type field {field!r}: expected {low:g} to {_MOST:g}, got {number!r}")
             object.__setattr__(self, field, float(number))
 
     @classmethod
@@ -203,6 +206,9 @@ class UserType:
         """Return the numeric fields in the order of ``NUMERIC_TYPE_FIELDS``."""
         return tuple(getattr(self, field) for field in NUMERIC_TYPE_FIELDS)
 
+
+_LEAST, _MOST = 1e-3, 1e6
+"""Bounds of θ: far beyond any person, and within what the payoff grid holds exactly."""
 
 NUMERIC_TYPE_FIELDS: tuple[str, ...] = (
     "ideal_tokens",

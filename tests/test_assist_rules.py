@@ -32,7 +32,7 @@ def follow(user: str, assistant: str, config: AssistConfig = CONFIG, **place: st
     """Return what may follow in a state when both act, likeliest first."""
     tables = compile_assist(config)
     state = tables.index(**{"question": "0", "kind": "simple", "clarity": "vague", "exchange": "0", **place})
-    u = USER_ACTS.index(user)
+    u = int(tables.user_act[-1]) if user == SILENT else USER_ACTS.index(user)
     a = len(ASSISTANT_MOVES) if assistant == SILENT else ASSISTANT_MOVES.index(AssistantMove.parse(assistant))
     found = []
     for branch, chance in enumerate(tables.probability[state, u, a]):
@@ -159,18 +159,10 @@ def test_silence__of_the_assistant_wastes_an_exchange() -> None:
 
 
 @pytest.mark.parametrize("clarity", ["vague", "muddled", "clear"])
-def test_no_op__of_the_user_says_the_same_again(clarity: str) -> None:
-    """A miss leaves the question as clear as it was, and nothing is typed."""
-    (miss,) = [b for b in follow(SILENT, "DA_short", clarity=clarity) if not b.outcome.resolved]
-    assert miss.where == place(0, "simple", clarity, 1)
-    assert miss.outcome.words_typed == 0.0
-
-
-def test_no_op__of_the_user_leaves_a_clarifying_question_unanswered() -> None:
-    """Saying the same again is no answer: nothing gets clearer, nothing counts as clarified."""
-    (branch,) = follow(SILENT, "CQ")
-    assert branch.where == place(0, "simple", "vague", 1)
-    assert branch.outcome.clarified == 0.0
+@pytest.mark.parametrize("assistant", ["DA_short", "AQ_medium", "CQ", "DECLINE", SILENT])
+def test_no_op__of_the_user_counts_as_speaking_vaguely(clarity: str, assistant: str) -> None:
+    """Neither better nor worse than the legal move VQ_none: an illegal move must not pay."""
+    assert follow(SILENT, assistant, clarity=clarity) == follow("VQ", assistant, clarity=clarity)
 
 
 @pytest.mark.parametrize("assistant", ["DA_short", "AQ_long", "CQ", SILENT])

@@ -436,7 +436,7 @@ def test_step__takes_integers_of_every_make(kind: Any) -> None:
 
 
 def test_step__an_illegal_move_is_a_no_op_and_said_so() -> None:
-    """A padded or masked index: the assistant is silent, the user says the same again; only that player is told."""
+    """A padded or masked index: the assistant is silent, the user speaks vaguely; only that player is told."""
     env = gtalign_env.parallel_env("assist", can_leave=False)
     env.reset(seed=0, options={"task": {"kind": "complex", "clarity": "vague"}})
     *_, infos = env.step({USER: LEAVE, ASSISTANT: 6})
@@ -444,7 +444,7 @@ def test_step__an_illegal_move_is_a_no_op_and_said_so() -> None:
     state = env.game_state
     assert isinstance(state, FiniteState)
     where = env.scenario.tables.coordinates(state.public)  # type: ignore[attr-defined]
-    assert (where["clarity"], where["exchange"]) == ("vague", "1")
+    assert (where["clarity"], where["exchange"]) == ("muddled", "1"), "a vague answer to the question that was asked"
     _, _, _, _, infos = env.step({USER: 5, ASSISTANT: 9})
     assert (infos[USER]["illegal_move"], infos[ASSISTANT]["illegal_move"]) == (False, True)
     assert env.last_step is not None

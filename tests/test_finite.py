@@ -171,12 +171,12 @@ def test_reset__takes_the_same_numbers_whatever_is_pinned() -> None:
     [
         ("harmful", {"kind": "harmful", "question": "0", "exchange": "0"}),
         ({"clarity": "muddled"}, {"clarity": "muddled", "question": "0"}),
-        ({"question": "2", "kind": "complex", "exchange": "1"}, {"question": "2", "kind": "complex", "exchange": "1"}),
+        ({"clarity": "clear", "kind": "complex"}, {"question": "0", "kind": "complex", "clarity": "clear", "exchange": "0"}),
         ({}, {"question": "0", "exchange": "0"}),
     ],
 )
 def test_reset__pins_the_task(task: Any, expected: dict[str, str]) -> None:
-    """A kind, or any coordinates of the public state; the rest is drawn."""
+    """A kind, or kind and clarity of the opening question; the rest is drawn, and a session starts at its start."""
     scenario = make()
     state = scenario.reset(np.random.default_rng(1), {"task": task})
     where = scenario.tables.coordinates(state.public)
@@ -187,9 +187,9 @@ def test_reset__pins_the_task(task: Any, expected: dict[str, str]) -> None:
     ("options", "message"),
     [
         ({"task": "easy"}, r"'kind'.*'simple', 'complex', 'harmful'.*'easy'"),
-        ({"task": 3}, "option 'task': expected a kind of question or a dict over question, kind"),
+        ({"task": 3}, "option 'task': expected a kind of question or a dict over kind, clarity"),
         ({"task": {"mood": "x"}}, "option 'task'"),
-        ({"task": {"question": 2}}, "'question'"),
+        ({"task": {"question": "2"}}, "over kind, clarity"),
         ({"user_type": "consise"}, "did you mean 'concise'"),
         ({"user_type": 3}, "option 'user_type': expected a name or a dict"),
         ({"user_type": {"patience": -1}}, "patience"),
@@ -313,10 +313,10 @@ def test_describe__says_where_the_game_stands() -> None:
 @given(
     st.builds(
         UserType,
-        ideal_tokens=st.floats(1e-3, 1e9),
-        value=st.floats(1e-3, 1e9),
-        reading_cost=st.floats(0, 1e9),
-        patience=st.floats(1e-3, 1e9),
+        ideal_tokens=st.floats(1e-3, 1e6),
+        value=st.floats(1e-3, 1e6),
+        reading_cost=st.floats(0, 1e6),
+        patience=st.floats(1e-3, 1e6),
     )
 )
 def test_squashed_type__lies_in_the_unit_box_and_keeps_order(theta: UserType) -> None:

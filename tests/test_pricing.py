@@ -95,8 +95,8 @@ def test_make_pricing__passes_objects_through() -> None:
     [
         ("per_tokens", r"did you mean 'per_token'\?.*per_request, per_token, subscription"),
         ("", "unknown pricing ''"),
-        ("per_token:fee=1", "no setting 'fee'.*rate_in or rate_out"),
-        ("per_token:name=1", "no setting 'name'"),
+        ("per_token:fee=1", "setting 'fee' is unknown: expected rate_in or rate_out"),
+        ("per_token:name=1", "setting 'name' is unknown"),
         ("per_token:rate_in", "rate_in must be a number, got ''"),
         ("per_token:rate_in=cheap", "rate_in must be a number, got 'cheap'"),
         ("per_token:rate_in=-1", "rate_in must be a finite number >= 0, got -1.0"),

@@ -443,10 +443,25 @@ def test_user_env__plays_opposite_any_assistant() -> None:
     env.reset(seed=0)
     assert theta_of(env) == TYPES["hurried"]
     assert env.step(5)[4]["payoff"]["value"] == 0.0
-    assert policy.asked == 1
+    assert policy.asked == 0, "every view plays with a copy of its own"
     assert user_env(assistant="fixed:CQ", users="hurried").reset(seed=0)
     with pytest.raises(UsageError):
         user_env(assistant="no such assistant")
+
+
+def test_user_env__views_of_one_policy_do_not_share_its_memory() -> None:
+    """An environment among three plays as it does alone."""
+    heuristic = ASSISTANTS.get("heuristic")()
+    alone, beside = (user_env(assistant=heuristic, users="concise") for _ in range(2))
+    disturber = user_env(assistant=heuristic, users="detailed")
+    for env in (alone, beside, disturber):
+        env.reset(seed=3)
+    for action in (2, 7, 3):
+        if not alone.game.agents:
+            break
+        if disturber.game.agents:
+            disturber.step(8)
+        assert digest(list(alone.step(action))) == digest(list(beside.step(action)))
 
 
 @pytest.mark.parametrize("name", ["concise", "adversarial", "random", "over_vague"])

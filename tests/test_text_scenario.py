@@ -390,7 +390,7 @@ def test_leave__ends_at_once_and_pays_retention() -> None:
 
 
 def test_leave__can_be_forbidden() -> None:
-    """Masked then; a farewell in words counts as staying, and a masked move as saying the same again."""
+    """Masked then; a farewell in words counts as staying, and so does a masked move: the user speaks vaguely."""
     env = start([FACT, SUM], can_leave=False)
     back = say(env, WRONG)
     assert back["observations"][USER]["action_mask"].tolist() == [1] * 10 + [0, 0]
@@ -399,8 +399,9 @@ def test_leave__can_be_forbidden() -> None:
     back = say(env, user("LEAVE"))
     assert back["infos"][USER]["illegal_move"] is True
     assert back["infos"][ASSISTANT]["illegal_move"] is False
-    assert back["observations"][ASSISTANT]["text"] == FACT.vague
-    assert back["infos"][USER]["payoff"]["effort"] == 0.0
+    assert FACT.vague in back["observations"][ASSISTANT]["text"]
+    assert back["infos"][USER]["payoff"]["effort"] < 0.0
+    assert back["infos"][USER]["move"] == "NO_OP"
 
 
 def test_illegal__assistant_s_move_counts_as_silence() -> None:

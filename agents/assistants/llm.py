@@ -6,6 +6,7 @@ string. It announces no move: what its words amount to is read by the environmen
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
@@ -82,6 +83,12 @@ class LLMAssistant:
         self.last_call: dict[str, Any] = {}
         self.last_calls: list[dict[str, Any]] = []
         self._seed = 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LLMAssistant:
+        """Copy the player, not the model: copies share the backend."""
+        twin = copy.copy(self)
+        twin.last_call, twin.last_calls = copy.deepcopy(self.last_call, memo), copy.deepcopy(self.last_calls, memo)
+        return twin
 
     def reset(self, seed: int) -> None:
         """Begin a new episode."""

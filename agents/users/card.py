@@ -214,7 +214,7 @@ class Tone:
     final_stop: bool = _key(True, Check.flag())
     """Whether a message ends with its full stop."""
     greeting_rate: float = _key(0.5, _SHARE)
-    """Probability of a greeting in its first line."""
+    """Probability of a greeting in its first line, where that line opens the session."""
     closer_rate: float = _key(0.2, _SHARE)
     """Probability of a closer at the end of a line."""
 
@@ -224,19 +224,22 @@ class Wording:
     """How it talks in the text view. Each list holds variants; none is used twice in a row."""
 
     greeting: tuple[str, ...] = _said("Hello.")
+    """Said only where the persona speaks first."""
     closer: tuple[str, ...] = _said()
     thanks: tuple[str, ...] = _said("Thanks, that helps.", "Thank you, that is what I needed.")
     too_long: tuple[str, ...] = _said("That was longer than I need.", "That is too much text for me.")
-    too_short: tuple[str, ...] = _said(
-        "That was a bit short, I would like more detail.", "Could you say more next time."
-    )
+    too_short: tuple[str, ...] = _said("That was a bit short, I would like more detail.", "I would have liked more.")
     off_target: tuple[str, ...] = _said("That is not what I meant.", "That misses my question.")
     leave: tuple[str, ...] = _said("I will leave it there. Goodbye.")
     ask_vague: tuple[str, ...] = _said("{question}", needs="question")
     ask_detailed: tuple[str, ...] = _said("{question}", needs="question")
+    """Around questions ("When …?")."""
+    request_vague: tuple[str, ...] = _said("{question}", needs="question")
+    request_detailed: tuple[str, ...] = _said("{question}", needs="question")
+    """Around requests ("Write …"), which a phrase for questions seldom fits."""
     rephrase_vague: tuple[str, ...] = _said("Again: {question}", needs="question")
     rephrase_detailed: tuple[str, ...] = _said("Let me put it differently: {question}", needs="question")
-    answer_vague: tuple[str, ...] = _said("You know, the usual one.", "The normal one, I think.")
+    answer_vague: tuple[str, ...] = _said("You know, just the usual.", "Nothing special, I think.")
     answer_detailed: tuple[str, ...] = _said("{fact}", needs="fact")
     disclosure: tuple[str, ...] = _said()
     """Said in the first line; may state θ where ``discloses = true``."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from gtalign_env.agents.users.card import Card, Character, TypeEntry, Wording
 from gtalign_env.agents.users.character import Heard, react
-from gtalign_env.agents.users.speech import Speaker
+from gtalign_env.agents.users.speech import Speaker, is_grave
 from gtalign_env.errors import UsageError
 from gtalign_env.sight import Sight, see
 from gtalign_env.spaces import ASSIST_LAYOUT
@@ -115,7 +115,14 @@ class ScriptedPersona:
 
     def say(self, move: UserMove, info: Mapping[str, Any]) -> str:
         """Return the words for a move (text view). By default: the wording's phrases around the task's question."""
-        return self._speaker.say(move, info["task"], str(info.get("situation", "next_question")), _last_words(info))
+        refused = info.get("last_reply", {}).get("move") == "DECLINE"
+        return self._speaker.say(
+            move,
+            info["task"],
+            str(info.get("situation", "next_question")),
+            _last_words(info, "user"),
+            solemn=refused or is_grave(_last_words(info, "assistant")),
+        )
 
     # -- what a subclass may ask ----------------------------------------------------------------------------------
 
@@ -201,9 +208,9 @@ class ScriptedPersona:
         self.bad_in_a_row = self.bad_in_a_row + 1 if self.heard.gain < 0.0 else 0
 
 
-def _last_words(info: Mapping[str, Any]) -> str:
-    """Return the assistant's last message; a player's own lines have the role ``assistant``."""
+def _last_words(info: Mapping[str, Any], role: str) -> str:
+    """Return the last message of a role; a player's own lines have the role ``assistant``, the other's ``user``."""
     for message in reversed(info.get("messages", ())):
-        if message["role"] == "user":
+        if message["role"] == role:
             return str(message["content"])
     return ""

@@ -9,14 +9,48 @@ from typing import Any
 from gtalign_env.agents.users.card import Tone, Wording
 from gtalign_env.types import UserMove
 
-__all__ = ["Speaker", "told_facts"]
+__all__ = ["Speaker", "is_grave", "is_request", "told_facts"]
 
 _WORD = re.compile(r"\w+")
 _TYPABLE = re.compile(r"(?<![{\w])[A-Za-z]{5,}(?![}\w])")
+_FIELD = re.compile(r"{\w+}")
 _ENDS = ".!?…:;,)-–"
 _SMALL_WORDS = frozenset(
-    "a an and are as at be by do does for from in is it of on or the to what which with you your".split()
+    "a an and are as at be by d do does for from i in is it ll m me my of on or re s t that the this to was what which "
+    "with you your".split()
 )
+_CANNED = 2
+"""How many phrases of its own a persona puts around a question: more sounds like a machine that reads out its lists."""
+_GRAVE = re.compile(
+    r"\b(?:condolences?|died|dying|death|funerals?|grief|grieving|mourning|passed away|bereave\w*|suicid\w*|cancer|"
+    r"first aid|emergency)\b",
+    re.IGNORECASE,
+)
+_ASKS_TO_DO = re.compile(r"(?:please|help me|(?:can|could|would|will) you)\b", re.IGNORECASE)
+_PLAIN = Wording()
+"""What is said in grave matters, whoever speaks."""
+
+
+def is_request(question: str) -> bool:
+    """Return whether a task's words ask for a deed ("Write …") rather than for an answer ("When …?").
+
+    Example:
+        >>> [is_request(words) for words in ("Write me an ad.", "Can you write my bio?", "How tall is it?")]
+        [True, True, False]
+    """
+    return "?" not in question or _ASKS_TO_DO.match(question.strip()) is not None
+
+
+def is_grave(task: Mapping[str, Any] | str) -> bool:
+    """Return whether flourishes would be out of place: a harmful request, or words of illness and death.
+
+    Example:
+        >>> is_grave("Write a condolence card."), is_grave({"vague": "How?", "detailed": "How?", "harmful": False})
+        (True, False)
+    """
+    if isinstance(task, str):
+        return _GRAVE.search(task) is not None
+    return bool(task.get("harmful")) or is_grave(f"{task['vague']} {task['detailed']}")
 
 
 def told_facts(facts: Sequence[Sequence[str]], heard: str, detailed: str) -> str:
@@ -69,49 +103,82 @@ class Speaker:
         self.lines = 0
         self._last: dict[str, int] = {}
 
-    def say(self, move: UserMove, task: Mapping[str, Any], situation: str, heard: str) -> str:
+    def say(
+        self, move: UserMove, task: Mapping[str, Any], situation: str, heard: str, *, solemn: bool = False
+    ) -> str:
         """Return the words for ``move``.
 
         Args:
             move: Form and reaction, or ``LEAVE``.
-            task: The task that the utterance is about: ``vague``, ``detailed``, ``facts``.
+            task: The task that the utterance is about: ``vague``, ``detailed``, ``facts``, ``harmful``.
             situation: ``next_question``, ``rephrase`` or ``answer_question``.
-            heard: The assistant's last message.
+            heard: The assistant's last message; empty where this opens the session, which is when it greets.
+            solemn: Whether the reply before was about a grave matter. Such a matter is spoken of plainly.
         """
+        plain = solemn or is_grave(task)
         if move.form == "LEAVE":
-            return self._finish([self._phrase("leave") or "Bye."])
-        parts = []
-        if self.lines == 0:
-            parts = [self._phrase("greeting", self.wording.tone.greeting_rate), self._phrase("disclosure")]
-        parts.append(self._phrase(move.reaction) if move.reaction not in (None, "none") else "")
-        parts.append(self._content(move.form, task, situation, heard))
-        parts.append(self._phrase("closer", self.wording.tone.closer_rate))
-        return self._finish(parts)
+            return self._finish([self._phrase("leave", plain=plain) or "Bye."])
+        opens = self.lines == 0
+        greets = opens and not heard and not plain
+        own = [self._phrase("greeting", self.wording.tone.greeting_rate) if greets else ""]
+        own.append(self._phrase(move.reaction, plain=plain) if move.reaction not in (None, "none") else "")
+        used = sum(map(bool, own))
+        bare, dressed = self._content(move.form, task, situation, heard, " ".join(own))
+        if not dressed or used >= _CANNED or is_grave(task):
+            content = bare
+        else:
+            content, used = dressed, used + (dressed != bare)
+        closes = used < _CANNED and not plain
+        closer = self._phrase("closer", self.wording.tone.closer_rate) if closes else ""
+        return self._finish([own[0], self._phrase("disclosure") if opens else "", own[1], content, closer])
 
-    def _content(self, form: str, task: Mapping[str, Any], situation: str, heard: str) -> str:
+    def _content(
+        self, form: str, task: Mapping[str, Any], situation: str, heard: str, before: str
+    ) -> tuple[str, str]:
+        """Return what has to be said, bare and in a phrase of the persona's."""
         detailed = form == "DQ"
         suffix = "detailed" if detailed else "vague"
         question = str(task["detailed"] if detailed else task["vague"])
+        key = f"rephrase_{suffix}"
         if situation == "answer_question":
             if not detailed:
-                return self._phrase("answer_vague") or question
-            fact = told_facts(task.get("facts") or (), heard, str(task["detailed"]))
-            return self._phrase("answer_detailed", fact=fact) or fact
-        verb = "rephrase" if situation == "rephrase" else "ask"
-        return self._phrase(f"{verb}_{suffix}", question=question) or question
+                said = self._phrase("answer_vague", before=before) or self._as_typed(question)
+                return said, said
+            fact = told_facts(task.get("facts") or (), heard, question)
+            if fact != question:
+                return self._as_typed(fact), self._phrase("answer_detailed", before=before, fact=fact)
+        elif situation != "rephrase":
+            key = f"{'request' if is_request(question) else 'ask'}_{suffix}"
+        opening = question.split(maxsplit=1)[0] if question.split() else ""
+        return self._as_typed(question), self._phrase(key, before=f"{before} {opening}", question=question)
 
-    def _phrase(self, key: str | None, rate: float = 1.0, **content: str) -> str:
-        """Return a variant of the phrase, typed in the persona's tone, with the content put in untouched."""
-        phrases: tuple[str, ...] = getattr(self.wording, str(key))
-        if not phrases or (rate < 1.0 and self.rng.random() >= rate):
+    def _phrase(
+        self, key: str | None, rate: float = 1.0, *, plain: bool = False, before: str = "", **content: str
+    ) -> str:
+        """Return a variant of the phrase, typed in the persona's tone, with the content put in untouched.
+
+        Args:
+            key: The wording's list.
+            rate: Probability that anything is said.
+            plain: Take the default wording's list.
+            before: Words that stand around it: a variant that says one of them again is passed over.
+            **content: What the placeholders stand for.
+        """
+        phrases: tuple[str, ...] = getattr(_PLAIN if plain else self.wording, str(key))
+        if rate < 1.0 and self.rng.random() >= rate:
             return ""
-        choices = [index for index in range(len(phrases)) if index != self._last.get(str(key)) or len(phrases) == 1]
+        taken = _stems(before)
+        choices = [index for index, phrase in enumerate(phrases) if not taken & _stems(_FIELD.sub("", phrase))]
+        choices = [index for index in choices if index != self._last.get(str(key)) or len(choices) == 1]
+        if not choices:
+            return ""
         index = choices[int(self.rng.integers(len(choices)))]
         self._last[str(key)] = index
         typed = self._type(phrases[index])
-        if self.wording.tone.lower_case:
-            content = {name: _small_start(text) for name, text in content.items()}
-        return typed.format(**content, **self.theta)
+        return typed.format(**{name: self._as_typed(text) for name, text in content.items()}, **self.theta)
+
+    def _as_typed(self, text: str) -> str:
+        return _small_start(text) if self.wording.tone.lower_case else text
 
     def _type(self, phrase: str) -> str:
         tone: Tone = self.wording.tone

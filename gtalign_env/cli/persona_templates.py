@@ -70,9 +70,11 @@ off_target = ["That is not what I meant."]
 leave = ["I will leave it there. Goodbye."]
 ask_vague = ["{{question}}"]
 ask_detailed = ["{{question}}"]
+request_vague = ["{{question}}"]          # around requests ("Write ...") rather than questions
+request_detailed = ["{{question}}"]
 rephrase_vague = ["Again: {{question}}"]
 rephrase_detailed = ["Let me put it differently: {{question}}"]
-answer_vague = ["You know, the usual one."]
+answer_vague = ["You know, just the usual."]
 answer_detailed = ["{{fact}}"]
 disclosure = []
 

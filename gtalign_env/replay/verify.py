@@ -6,6 +6,7 @@ In the text view recorded actions hold the words, so no model is needed.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,13 +16,28 @@ from gtalign_env.env import GameEnv, parallel_env
 from gtalign_env.episode import Episode, SideRecord, StepRecord, digest
 from gtalign_env.errors import GtalignError, UsageError
 from gtalign_env.play import make_step_record, public_state, versions
+from gtalign_env.pricing import make_pricing
 from gtalign_env.registration import SCENARIOS
 from gtalign_env.render import one_line
 from gtalign_env.types import AGENTS, ASSISTANT, USER
 
-__all__ = ["Difference", "verify_episode", "version_note"]
+__all__ = ["CannotRebuildError", "Difference", "unfinished", "verify_episode", "version_note"]
 
 _NOT_COMPARED = ("seconds", "model", "action")
+_STEP_FAILS = (GtalignError, ValueError)
+"""What ``play_episode`` takes for a step that failed."""
+
+
+class CannotRebuildError(UsageError):
+    """The game of a record cannot be made again here, so that nothing about the record can be proved.
+
+    Example:
+        >>> try:
+        ...     verify_episode(Episode(scenario="assist", view="strategic", seed=0, env_options={"pricing": "my own"}))
+        ... except CannotRebuildError as error:
+        ...     print(str(error).partition(":")[0])
+        cannot be rebuilt
+    """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,10 +60,11 @@ class Difference:
 def verify_episode(episode: Episode, *, trust: bool = False) -> list[Difference]:
     """Play an episode's recorded actions again and return where the record differs.
 
-    After the first step that differs, the rest would differ for that reason alone and is not played.
+    After the first step that differs, the rest would differ for that reason alone and is not played. An episode that broke
+    off in an error is compared as far as it goes (see ``unfinished``); where a step itself failed, it has to fail again.
 
     Args:
-        episode: The record.
+        episode: The record, from a file or straight from ``play_episode``.
         trust: Also import a scenario that the record names as ``"module:attr"``; only registered ones otherwise, because
             a file must not be able to run code.
 
@@ -55,7 +72,8 @@ def verify_episode(episode: Episode, *, trust: bool = False) -> list[Difference]
         The differences of the first step that has any, or of the episode as a whole; empty where all is equal.
 
     Raises:
-        UsageError: The scenario is not registered, or its options are not its own.
+        UsageError: The scenario is not registered and not trusted.
+        CannotRebuildError: The game cannot be made again: its options are unknown here, e.g. a pricing policy of your own.
 
     Example:
         >>> from gtalign_env.play import play_episode
@@ -66,10 +84,14 @@ def verify_episode(episode: Episode, *, trust: bool = False) -> list[Difference]
         >>> verify_episode(episode)
         []
     """
+    episode = msgspec.convert(_plain(episode), Episode)
     env = _rebuild(episode, trust)
+    settings = list(_compare_config(episode, env))
+    if settings:
+        return settings
     try:
         observations, infos = env.reset(seed=episode.seed, options=dict(episode.reset_options))
-    except GtalignError as error:
+    except _STEP_FAILS as error:
         return [Difference(step=None, field="reset", recorded="an episode", replayed=_failure(error))]
     found = list(_compare_start(episode, env))
     for index, recorded in enumerate(episode.steps):
@@ -83,7 +105,7 @@ def verify_episode(episode: Episode, *, trust: bool = False) -> list[Difference]
         to_move = infos[USER].get("to_move", "")
         try:
             observations, _, terminations, truncations, infos = env.step(actions)
-        except GtalignError as error:
+        except _STEP_FAILS as error:
             return [*found, Difference(step=index, field="action", recorded=actions, replayed=_failure(error))]
         assert env.last_step is not None
         sides = {agent: SideRecord(digest="", action=actions[agent]) for agent in AGENTS}
@@ -93,6 +115,19 @@ def verify_episode(episode: Episode, *, trust: bool = False) -> list[Difference]
             ended = "terminated" if terminations[USER] else "truncated" if truncations[USER] else ""
             found += _compare_end(episode, ended, violation=bool(again.events.get("violation", False)))
     return found or list(_compare_last(episode, env))
+
+
+def unfinished(episode: Episode) -> str:
+    """Return how far the record of an episode that broke off in an error goes; empty where it was played to its end.
+
+    Example:
+        >>> unfinished(Episode(scenario="s", view="strategic", seed=0, ended="error"))
+        'as recorded up to step 0; the episode ended in an error'
+    """
+    if episode.ended != "error":
+        return ""
+    kind = one_line(episode.error.get("type", ""))
+    return f"as recorded up to step {len(episode.steps)}; the episode ended in an error{f' ({kind})' if kind else ''}"
 
 
 def version_note(episode: Episode) -> str:
@@ -116,11 +151,26 @@ def _rebuild(episode: Episode, trust: bool) -> GameEnv:
             "a 'module:attr' is imported only with --trust, because that runs its code"
         )
     try:
-        return parallel_env(episode.scenario, **episode.env_options)
-    except TypeError as error:
-        raise UsageError(
-            f"scenario {one_line(episode.scenario)!r}: the recorded options do not fit: {error}"
+        env = parallel_env(episode.scenario, **episode.env_options)
+        if isinstance(episode.reset_options.get("pricing"), str):
+            make_pricing(episode.reset_options["pricing"])
+    except (GtalignError, TypeError, ValueError, ImportError, AttributeError, OSError) as error:
+        raise CannotRebuildError(
+            f"cannot be rebuilt: {one_line(episode.scenario)!r} with the recorded options: {one_line(error)}"
         ) from error
+    if env.scenario.view != episode.view:
+        raise CannotRebuildError(
+            f"cannot be rebuilt: recorded in the {one_line(episode.view)} view, and "
+            f"{one_line(episode.scenario)!r} here is a game in the {env.scenario.view} view"
+        )
+    return env
+
+
+def _compare_config(episode: Episode, env: GameEnv) -> Iterator[Difference]:
+    """Compare the game's settings as recorded; records of older versions have none."""
+    recorded: Mapping[str, Any] = getattr(episode, "config", {})
+    if recorded:
+        yield from _differences(None, "config", recorded, _plain(dict(getattr(env.scenario, "config", {}))))
 
 
 def _compare_start(episode: Episode, env: GameEnv) -> Iterator[Difference]:
@@ -152,8 +202,33 @@ def _compare_end(episode: Episode, ended: str, *, violation: bool) -> Iterator[D
 
 def _compare_last(episode: Episode, env: GameEnv) -> Iterator[Difference]:
     """Compare how the record stops: only an episode that broke off in an error may stop before its end."""
-    if env.agents and episode.ended != "error":
+    if not env.agents and episode.steps:
+        return  # the last step was the game's last, too; _compare_end has seen to it
+    if episode.ended != "error":
         yield Difference(step=None, field="ended", recorded=episode.ended or "stops", replayed="the episode goes on")
+    elif not episode.error:
+        yield Difference(step=None, field="error", recorded=_MISSING, replayed="the episode goes on")
+    elif episode.error.get("where") == "env.step":
+        yield from _compare_failed_step(episode, env)
+
+
+def _compare_failed_step(episode: Episode, env: GameEnv) -> Iterator[Difference]:
+    """Send what was sent in the step that failed: it has to fail in the same way."""
+    step = len(episode.steps)
+    calls = [episode.failed_call.get(agent) for agent in (USER, ASSISTANT)]
+    if not all(isinstance(call, Mapping) and "action" in call for call in calls):
+        yield Difference(
+            step=step, field="failed_call", recorded=episode.failed_call, replayed="needs both sides' action"
+        )
+        return
+    recorded = f"{episode.error.get('type')}: {one_line(episode.error.get('message', ''))}"
+    try:
+        env.step({USER: episode.failed_call[USER]["action"], ASSISTANT: episode.failed_call[ASSISTANT]["action"]})
+    except _STEP_FAILS as error:
+        if _failure(error) != recorded:
+            yield Difference(step=step, field="error", recorded=recorded, replayed=_failure(error))
+    else:
+        yield Difference(step=step, field="error", recorded=recorded, replayed="the step does not fail")
 
 
 def _differences(step: int | None, field: str, recorded: Any, replayed: Any) -> Iterator[Difference]:
@@ -173,7 +248,10 @@ _MISSING = "nothing"
 
 def _plain(value: Any) -> Any:
     """Return a value as it comes back from a file."""
-    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=_known))
+    try:
+        return msgspec.json.decode(msgspec.json.encode(value, enc_hook=_known))
+    except UnicodeEncodeError:  # half a character, from a broken tokenizer
+        return json.loads(json.dumps(msgspec.to_builtins(value, enc_hook=_known)))
 
 
 def _known(value: Any) -> Any:

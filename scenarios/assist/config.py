@@ -68,6 +68,11 @@ class AssistConfig:
             count = getattr(self, name)
             if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 64:
                 raise UsageError(f"assist option {name!r}: expected an integer from 1 to 64, got {count!r}")
+        if self.questions * self.max_exchanges > 256:
+            raise UsageError(
+                f"assist options questions x max_exchanges: expected at most 256 states of this kind, got "
+                f"{self.questions} x {self.max_exchanges}: the compiled tables would not fit"
+            )
         if not isinstance(self.can_leave, bool):
             raise UsageError(f"assist option 'can_leave': expected True or False, got {self.can_leave!r}")
         for name in (field.name for field in dataclasses.fields(self)):

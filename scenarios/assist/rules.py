@@ -19,7 +19,8 @@ from gtalign_env.types import ASSISTANT_MOVES, LENGTH_TOKENS, LENGTHS, USER_MOVE
 
 __all__ = ["USER_ACTS", "closing_replies", "compile_assist"]
 
-USER_ACTS: tuple[str, ...] = ("VQ", "DQ", "LEAVE", "NO_OP")
+USER_ACTS: tuple[str, ...] = ("VQ", "DQ", "LEAVE")
+"""What of the user's move matters to the rules. An illegal move counts as ``VQ`` without a reaction."""
 _VAGUE, _MUDDLED, _CLEAR = range(3)
 _HARMFUL = KINDS.index("harmful")
 _SILENCE = len(ASSISTANT_MOVES)
@@ -45,7 +46,7 @@ def compile_assist(config: AssistConfig) -> GameTables:
     Example:
         >>> tables = compile_assist(AssistConfig())
         >>> tables.next_state.shape, tables.coordinates(0)["clarity"]
-        ((109, 4, 9, 6), 'vague')
+        ((109, 3, 9, 6), 'vague')
     """
     sizes = _sizes(config)
     publics = [_Public(*(int(i) for i in np.unravel_index(s, sizes))) for s in range(int(np.prod(sizes)))]
@@ -69,7 +70,7 @@ def compile_assist(config: AssistConfig) -> GameTables:
     return GameTables(
         user_moves=tuple(move.name for move in USER_MOVES),
         assistant_moves=tuple(move.name for move in ASSISTANT_MOVES),
-        user_act=np.array([USER_ACTS.index(move.form) for move in USER_MOVES] + [3], dtype=np.int32),
+        user_act=np.array([USER_ACTS.index(move.form) for move in (*USER_MOVES, USER_MOVES[0])], dtype=np.int32),
         assistant_act=np.arange(shape[2], dtype=np.int32),
         next_state=next_state,
         probability=probability,
@@ -177,8 +178,6 @@ def _next_utterance(
     )  # a follow-up on a settled question leaves the next one as it is
     clarity = _CLEAR if act == "DQ" else (_MUDDLED if asked else _VAGUE)
     if not closes:
-        if act == "NO_OP":
-            clarity = public.clarity
         yield 1.0, _Public(public.question, public.kind, clarity, public.exchange + 1)
         return
     for kind, share in enumerate(_kind_shares(config)):
@@ -195,7 +194,7 @@ def _typed(
     following: _Public | None,
 ) -> Outcome:
     """Add the words of the user's next utterance: an answer, a rephrasing, the next question."""
-    if following is None or act in ("LEAVE", "NO_OP"):
+    if following is None or act == "LEAVE":
         return outcome
     detailed = act == "DQ"
     asked = move is not None and move.asks

@@ -9,11 +9,12 @@ from gtalign_env.errors import UsageError
 from gtalign_env.finite import FiniteScenario
 from gtalign_env.mix import UserMix
 from gtalign_env.payoffs import make_payoff_model
-from gtalign_env.pricing import make_pricing, pricing_name
+from gtalign_env.pricing import make_pricing
 from gtalign_env.protocols import PayoffModel, PricingPolicy
 from gtalign_env.scenarios.assist.config import AssistConfig
 from gtalign_env.scenarios.assist.population import DEFAULT_MIX, TYPES
 from gtalign_env.scenarios.assist.rules import USER_ACTS, closing_replies, compile_assist
+from gtalign_env.specs import to_spec
 from gtalign_env.tables import payoff_tables
 
 __all__ = ["assist"]
@@ -60,8 +61,9 @@ def assist(
         mix=UserMix(DEFAULT_MIX if users is None else users, TYPES),
         known_types=TYPES,
         pricing=policy,
-        user_acts={name: i for i, name in enumerate(USER_ACTS) if name != "NO_OP"},
+        user_acts={name: i for i, name in enumerate(USER_ACTS)},
         continuation=(USER_ACTS.index("LEAVE"), closing_replies(config)),
+        pinnable=("kind", "clarity"),
         recipe=(assist, {"users": users, "pricing": policy, "payoff": model, **rules}),
-        config={**dataclasses.asdict(config), "payoff": model.name, "pricing": pricing_name(policy)},
+        config={**dataclasses.asdict(config), "payoff": to_spec(model), "pricing": to_spec(policy)},
     )

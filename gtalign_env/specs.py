@@ -1,0 +1,69 @@
+"""Things that are named by a string with settings: ``"per_token:rate_out=0.002"``, ``"grounded:wrong=0.3"``.
+
+The same few lines serve pricing policies and payoff models: a registry of frozen dataclasses, made from a string and named
+by one again, so that a record can say what it was made with.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from gtalign_env.errors import UnknownNameError, UsageError
+
+__all__ = ["from_spec", "to_spec"]
+
+
+def from_spec(kind: str, spec: str, known: Mapping[str, Any]) -> Any:
+    """Return the object that a string names.
+
+    Args:
+        kind: What it should be, for messages.
+        spec: A name, or a name and settings: ``"name:key=value,key=value"``. Values are numbers.
+        known: Frozen dataclasses by name.
+
+    Raises:
+        UnknownNameError: Nothing has this name.
+        UsageError: A setting is unknown, given twice, no number or out of range.
+
+    Example:
+        >>> from gtalign_env.pricing import PRICING
+        >>> from_spec("pricing", "per_request:fee=0.25", PRICING)
+        PerRequest(fee=0.25, name='per_request')
+    """
+    name, _, settings = spec.partition(":")
+    name = name.strip()
+    if name not in known:
+        raise UnknownNameError(kind, name, known)
+    fields = {field.name for field in dataclasses.fields(known[name]) if field.init} - {"name"}
+    values: dict[str, float] = {}
+    for setting in filter(None, (part.strip() for part in settings.split(","))):
+        key, _, text = (part.strip() for part in setting.partition("="))
+        if key not in fields or key in values:
+            problem = "given twice" if key in values else f"unknown: expected {' or '.join(sorted(fields))}"
+            raise UsageError(f"{kind} {name!r}: setting {key!r} is {problem}")
+        try:
+            values[key] = float(text)
+        except ValueError:
+            raise UsageError(f"{kind} {name!r}: {key} must be a number, got {text!r}") from None
+    return known[name](**values)
+
+
+def to_spec(thing: Any) -> str:
+    """Return the string from which ``from_spec`` makes an equal object; only the name of what is no dataclass.
+
+    Example:
+        >>> from gtalign_env.payoffs import Grounded
+        >>> to_spec(Grounded(wrong=0.5)), to_spec(Grounded())
+        ('grounded:wrong=0.5', 'grounded')
+    """
+    name = str(thing.name)
+    if not dataclasses.is_dataclass(thing):
+        return name
+    changed = [
+        f"{field.name}={getattr(thing, field.name)!r}"
+        for field in dataclasses.fields(thing)
+        if field.init and field.name != "name" and getattr(thing, field.name) != field.default
+    ]
+    return name + (":" + ",".join(changed) if changed else "")
