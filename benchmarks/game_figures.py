@@ -155,8 +155,8 @@ def users() -> Iterator[Figure]:
     short = sum(share for name, share in DEFAULT_MIX.items() if length_of(int(TYPES[name].ideal_tokens)) == "short")
     yield Figure("4", "share of users whose ideal length is short", f"{short:.2f}")
     yield Figure("4", "$m_+ + m_-$, by type", _range(theta.too_long + theta.too_short for theta in types))
-    sides = [sorted((theta.too_long, theta.too_short)) for theta in types]
-    yield Figure("4", "larger over smaller of the two, by type", _range((big / small for small, big in sides), 1))
+    ratios = [max(theta.too_long, theta.too_short) / min(theta.too_long, theta.too_short) for theta in types]
+    yield Figure("4", "larger over smaller of the two, where they differ", _range((r for r in ratios if r > 1.0), 1))
     yield Figure("4", "reading a long answer, utils, by type", _range(theta.reading_cost * LONG for theta in types))
     yield Figure(
         "4",
@@ -172,13 +172,12 @@ def users() -> Iterator[Figure]:
 def properties() -> Iterator[Figure]:
     """Yield the figures of the properties."""
     for label, p_harmful in (("default rules", RULES.p_harmful), ("nothing harmful", 0.0)):
-        fixed = {
-            move.name: played(f"fixed:{move.name}", p_harmful=p_harmful).welfare for move in ASSISTANT_MOVES
-        }
+        fixed = {move.name: played(f"fixed:{move.name}", p_harmful=p_harmful).welfare for move in ASSISTANT_MOVES}
         best = max(fixed, key=lambda name: fixed[name])
         welfare = _list((played(p_harmful=p_harmful).welfare, fixed[best]))
-        name = f"`{best}`" if fixed[best] > 0.0 else "any"
-        yield Figure("6.1", f"mutual welfare, {label}: heuristic, best fixed move ({name})", welfare)
+        yield Figure(
+            "6.1", f"played, {label}: mutual welfare of the heuristic, of `{best}`, the best fixed move", welfare
+        )
     for pricing in PRICING:
         trapped = {key: cells for key, game in stage_games(pricing).items() if (cells := trap(game))}
         share = len(trapped) / len(stage_games(pricing))
@@ -251,10 +250,10 @@ def _moves_and_types() -> Iterator[Figure]:
         yield Figure("6.4", f"moves strictly dominated in every pair, {pricing}", names)
     best: dict[str, list[str]] = {}
     for j, move in enumerate(ASSISTANT_MOVES):
-        worth: Counter[str] = Counter()
+        worth = dict.fromkeys(TYPES, 0.0)
         for (_, name), game in stage_games("subscription").items():
-            worth[name] += float(game.user[:, j].max())  # type: ignore[assignment]
-        best.setdefault(worth.most_common(1)[0][0], []).append(f"`{move.name}`")
+            worth[name] += float(game.user[:, j].max())
+        best.setdefault(max(worth, key=lambda name: worth[name]), []).append(f"`{move.name}`")
     for name, moves in best.items():
         yield Figure("6.4", f"moves that serve the {name} type best, subscription", ", ".join(moves))
 
@@ -272,11 +271,11 @@ def _range(numbers: Iterable[float], digits: int = 2) -> str:
 
 
 def table() -> str:
-    """Return all figures as the rows of a Markdown table."""
+    """Return all figures as a Markdown table."""
     figures = itertools.chain(rules(), payoffs(), users(), properties())
-    return "\n".join(f"| {figure.section} | {figure.what} | {figure.value} |" for figure in figures)
+    rows = (f"| {figure.section} | {figure.what} | {figure.value} |" for figure in figures)
+    return "\n".join(("| § | figure | value |", "| --- | --- | --- |", *rows))
 
 
 if __name__ == "__main__":
-    print("| § | figure | value |\n| --- | --- | --- |")
     print(table())

@@ -215,10 +215,10 @@ def register_scenario(
         raise UsageError(f"scenario id: expected 'namespace/Name-vN', as in 'mine/Trust-v0', got {id!r}")
     if view not in get_args(View):
         raise UsageError(f"scenario {id!r}: view must be {' or '.join(map(repr, get_args(View)))}, got {view!r}")
-    if id in SCENARIOS and _origin(SCENARIOS[id].entry_point) != _origin(entry_point):
+    if id in SCENARIOS and _written_at(SCENARIOS[id].entry_point) != _written_at(entry_point):
         warnings.warn(
-            f"scenario {id!r} is registered anew: {_origin(entry_point)} takes the place of "
-            f"{_origin(SCENARIOS[id].entry_point)}",
+            f"scenario {id!r} is registered anew: {_written_at(entry_point)} takes the place of "
+            f"{_written_at(SCENARIOS[id].entry_point)}",
             stacklevel=2,
         )
     short = short or id.rpartition("/")[2].rpartition("-v")[0].lower()
@@ -231,7 +231,7 @@ def register_scenario(
     register("aec", id, "gtalign_env.env:env", kwargs={"scenario": id})
 
 
-def _origin(entry_point: str | Callable[..., Any]) -> str:
+def _written_at(entry_point: str | Callable[..., Any]) -> str:
     """Return where a factory is written: a notebook cell that runs again makes a new function of the same origin."""
     if isinstance(entry_point, str):
         return entry_point

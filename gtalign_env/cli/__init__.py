@@ -13,7 +13,7 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -66,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _open_missing_streams()
     arguments = [str(argument) for argument in (sys.argv[1:] if argv is None else argv)]
     try:
-        code = _dispatch(arguments)
+        with _current_folder():
+            code = _dispatch(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         return _after_closed_pipe()
@@ -83,11 +84,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+@contextlib.contextmanager
+def _current_folder() -> Iterator[None]:
+    """Let ``module:attr`` name what lies in the current folder; last on the path, so that nothing installed is hidden."""
+    here = ""
+    with contextlib.suppress(OSError):  # a folder that has been removed
+        here = str(Path.cwd())
+    missing = bool(here) and here not in sys.path
+    if missing:
+        sys.path.append(here)
+    try:
+        yield
+    finally:
+        if missing:
+            with contextlib.suppress(ValueError):
+                sys.path.remove(here)
+
+
 def _dispatch(arguments: list[str]) -> int:
+    from gtalign_env.cli.common import Parser
+
     verb = next((argument for argument in arguments if not argument.startswith("-")), None)
     if verb is not None and verb not in VERBS:
         raise UnknownNameError("command", verb, VERBS)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="gtalign",
         description="A person and a language-model assistant play a game with two payoffs.",
         epilog=_EPILOG,

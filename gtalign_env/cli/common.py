@@ -6,7 +6,12 @@ import argparse
 import contextlib
 import json
 import math
+import os
+import re
+import shlex
+import shutil
 import sys
+import sysconfig
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,21 +24,27 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gtalign_env.env import GameEnv
-    from gtalign_env.protocols import Policy
+    from gtalign_env.protocols import Persona, Policy
 
 __all__ = [
     "PIPE_WIDTH",
+    "Parser",
     "Progress",
     "Sink",
+    "Trimmed",
     "add_game",
     "add_json",
     "add_seed",
     "at_least",
+    "check_fit",
     "default_players",
+    "first_steps",
     "game_options",
     "is_told",
     "make_console",
     "new_parser",
+    "open_sink",
+    "output_width",
     "print_json",
     "read_options",
     "read_value",
@@ -43,7 +54,24 @@ __all__ = [
 ]
 
 PIPE_WIDTH = 110
-"""Columns of tables that no terminal shows."""
+"""Columns of tables that no terminal shows, where ``COLUMNS`` does not say otherwise."""
+_SUFFIXES = (".jsonl", ".jsonl.zst")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose verbs complain about unknown options themselves, with their own usage.
+
+    Example:
+        >>> Parser(prog="gtalign").parse_args([])
+        Namespace()
+    """
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; an argument that is left over is an error here, before it gets to the program's own parser."""
+        found, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return found, left
 
 
 def new_parser(
@@ -200,6 +228,38 @@ def seat_assistant(
     return make_assistant(spec)
 
 
+def check_fit(env: GameEnv, users: Iterable[Persona], assistants: Iterable[Policy]) -> None:
+    """Refuse players that are written for the ``assist`` games where another game is played, before it begins.
+
+    Only scripted players are asked: a model, or a class of one's own, is not called for a test.
+
+    Raises:
+        UsageError: One of them cannot play this game.
+
+    Example:
+        >>> import gtalign_env
+        >>> from gtalign_env.agents.users import load_persona
+        >>> check_fit(gtalign_env.parallel_env("assist"), [load_persona("concise")], [])
+    """
+    from gtalign_env.agents.assistants import RuleAssistant
+    from gtalign_env.agents.users import ScriptedPersona
+    from gtalign_env.spaces import ASSIST_LAYOUT
+    from gtalign_env.types import ASSISTANT, USER, UserType
+
+    if env.scenario.observation_size() == ASSIST_LAYOUT.size:
+        return
+    seats: list[tuple[str, Policy]] = [(USER, u.policy(UserType())) for u in users if isinstance(u, ScriptedPersona)]
+    seats += [(ASSISTANT, assistant) for assistant in assistants if isinstance(assistant, RuleAssistant)]
+    observations, infos = env.reset(seed=0)
+    for agent, player in seats:
+        try:
+            player.act(observations[agent], infos[agent])
+        except UsageError:
+            raise
+        except Exception:  # noqa: BLE001, S112 - what fails while it plays is data, not wrong usage
+            continue
+
+
 def default_players(env: GameEnv) -> tuple[str, str]:
     """Return who plays where nobody is named (users, assistant): in games of other kinds, anybody can move at random.
 
@@ -235,6 +295,21 @@ def welfare(user: float, assistant: float) -> float | None:
     return math.sqrt(user * assistant) if user > 0.0 and assistant > 0.0 else None
 
 
+def open_sink(args: argparse.Namespace) -> Sink:
+    """Return where the options of ``add_game`` send the record.
+
+    Raises:
+        UsageError: ``--append`` has nothing to append to, or the file cannot be written to.
+
+    Example:
+        >>> open_sink(argparse.Namespace(out=None, append=False)).written
+        0
+    """
+    if args.append and args.out is None:
+        raise UsageError("--append goes with --out FILE: it says which file to go on with")
+    return Sink(args.out, append=args.append)
+
+
 class Sink:
     """Where finished episodes go: a file that gets whole lines only, or nowhere.
 
@@ -243,7 +318,7 @@ class Sink:
         append: Go on with an existing file.
 
     Raises:
-        UsageError: The file cannot be written to (see ``EpisodeWriter``).
+        UsageError: The name is not that of a file of episodes, or it cannot be written to (see ``EpisodeWriter``).
         FileFormatError: With ``append``: the file holds something else.
 
     Example:
@@ -256,6 +331,8 @@ class Sink:
     def __init__(self, path: str | Path | None, *, append: bool = False) -> None:
         self.written = 0
         self._path = None if path is None else Path(path)
+        if self._path is not None and not self._path.is_dir() and not self._path.name.endswith(_SUFFIXES):
+            raise UsageError(f"{self._path}: episodes go to a file whose name ends in {' or '.join(_SUFFIXES)}")
         self._existed = self._path is not None and self._path.exists()
         if append and self._path is not None and self._existed and self._path.is_file() and self._path.stat().st_size:
             next(iter_episodes(self._path))  # refuses a file of another kind, before anything is cut off or added
@@ -280,12 +357,72 @@ class Sink:
                 self._path.unlink(missing_ok=True)
 
 
+class Trimmed:
+    """A text stream that gets no spaces at the ends of lines: tables fill theirs up, and a pipe has no use for it.
+
+    Args:
+        stream: Where the text goes. A terminal gets it as it is.
+
+    Example:
+        >>> Trimmed(sys.stdout).write("a  \\nb \\n") and None
+        a
+        b
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the stream's."""
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, without the spaces before its line ends."""
+        return int(self._stream.write(text if self._stream.isatty() else re.sub(r" +(?=\n)", "", text)))
+
+
+def output_width(stream: Any = None) -> int:
+    """Return how wide what goes to a stream may be: its terminal's width; elsewhere ``COLUMNS``, else ``PIPE_WIDTH``.
+
+    Example:
+        >>> output_width() > 0
+        True
+    """
+    stream = sys.stdout if stream is None else stream
+    if stream.isatty():
+        from rich.console import Console
+
+        return Console(file=stream).width
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) else PIPE_WIDTH
+
+
 def make_console(*, stderr: bool = False) -> Console:
-    """Return a rich console: as wide as the terminal, ``PIPE_WIDTH`` columns where there is none."""
+    """Return a rich console, ``output_width`` columns wide."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH, highlight=False)
+    return Console(file=Trimmed(stream), width=output_width(stream), highlight=False)  # type: ignore[arg-type]
+
+
+def first_steps() -> list[str]:
+    """Return what has to be typed before a plain ``gtalign`` starts this program: nothing, where the shell finds it.
+
+    Example:
+        >>> len(first_steps()) <= 1
+        True
+    """
+    scripts = Path(sysconfig.get_path("scripts"))
+    found = shutil.which("gtalign")
+    if found is not None and Path(found).parent.resolve() == scripts.resolve():
+        return []
+    if os.name == "nt":
+        return [str(scripts / "activate")]
+    with contextlib.suppress(OSError, ValueError):
+        scripts = scripts.relative_to(Path.cwd())
+    if (scripts / "activate").is_file():
+        return [f"source {shlex.quote(str(scripts / 'activate'))}"]
+    return [f'export PATH={shlex.quote(str(scripts))}:"$PATH"']
 
 
 def print_json(thing: Any) -> None:

@@ -64,7 +64,10 @@ def matrix_lines(stage: StageMatrix, width: int, *, explained: bool = True) -> l
         stage = cut
     drawn = [(layout, _draw(stage, layout)) for layout in layouts if _width(stage, layout) <= width]
     layout, lines = min(drawn, key=lambda pair: (len(pair[1]), -pair[0].gap))
-    return [*lines, legend(width, stacked=layout.stacked)] if explained else lines
+    if not explained:
+        return lines
+    key = legend(200, stacked=layout.stacked)
+    return [*lines, *(key.wrap(_WRAPPER, width) if key.cell_len > width >= _WRAPPED else [legend(width, stacked=layout.stacked)])]
 
 
 def _around_made(stage: StageMatrix) -> StageMatrix:

@@ -13,9 +13,9 @@ from gtalign_env.render import assistant_words, one_line, question_words, reply_
 from gtalign_env.replay.bars import beside, pad
 from gtalign_env.replay.story import Story
 from gtalign_env.sanitize import clean_text
-from gtalign_env.types import ASSISTANT, USER
+from gtalign_env.types import ASSISTANT, NO_OP, USER
 
-__all__ = ["FOLD_LINES", "Folding", "fold", "speech_lines", "wrapped"]
+__all__ = ["FOLD_LINES", "Folding", "fold", "speech_lines", "user_move_read", "wrapped"]
 
 FOLD_LINES = 9
 """Lines of an utterance that are shown before the rest is folded."""
@@ -34,13 +34,15 @@ class Folding:
     """Utterances shown before the present one (text view)."""
     blank: bool = True
     """Whether a blank line parts utterances."""
+    stacked: bool = False
+    """Whether both sides use the whole width, one below the other."""
 
 
 def speech_lines(story: Story, step: int, width: int, folding: Folding) -> list[Text]:
     """Return the speech of one step, at most ``width`` columns: the user on the left, the assistant on the right."""
     if story.episode.view == "text":
         return _written(story, step, width, folding)
-    return _told(story, step, width)
+    return _told(story, step, width, stacked=folding.stacked)
 
 
 def fold(text: str, width: int, folding: Folding, *, tokens: int = 0) -> list[Text]:
@@ -86,8 +88,11 @@ def wrapped(text: Text, width: int) -> list[Text]:
 # -- the strategic view: moves in words -----------------------------------------------------------------------------------
 
 
-def _told(story: Story, step: int, width: int) -> list[Text]:
+def _told(story: Story, step: int, width: int, *, stacked: bool) -> list[Text]:
     record = story.episode.steps[step]
+    if stacked:
+        user = _bubble("user", story.user, _user_told(record), width)
+        return [*user, Text(""), *_bubble("assistant", story.assistant, _assistant_told(record, width - 2), width)]
     left_width = (width - 2) // 2
     right_width = width - 2 - left_width
     user = _bubble("user", story.user, _user_told(record), left_width)
@@ -149,9 +154,10 @@ def _written(story: Story, step: int, width: int, folding: Folding) -> list[Text
     """Return the last utterances before this step, shortened, and below them what is said now."""
     record = story.episode.steps[step]
     speaker = USER if record.to_move == USER else ASSISTANT
-    shorter = dataclasses.replace(folding, lines=max(folding.lines // 3, 2))
+    shorter = dataclasses.replace(folding, full=False, lines=max(folding.lines // 3, 2))  # it was shown before
     lines = []
-    for agent, side, before in _heard(story.episode, step)[-folding.history :]:
+    heard = _heard(story.episode, step)
+    for agent, side, before in heard[max(len(heard) - folding.history, 0) :]:
         new = step == 0  # the opening was not shown before
         lines += _utterance(story, agent, side, width, folding if new else shorter, said_in=before, muted=not new)
         lines += [Text("")] if folding.blank else []
@@ -187,7 +193,7 @@ def _utterance(
     muted: bool = False,
 ) -> list[Text]:
     """Return one bubble, the user's at the left edge, the assistant's at the right one; wide screens have true columns."""
-    column = (width - 2) // 2 if width >= _WIDE else width - max(width // 5, 12)
+    column = (width - 2) // 2 if width >= _WIDE else width - (4 if folding.stacked else max(width // 5, 12))
     role, name = ("user", story.user) if agent == USER else ("assistant", story.assistant)
     body = fold(side.text, column - 2, folding, tokens=_tokens(said_in) if agent == ASSISTANT else 0)
     if muted:
@@ -202,16 +208,25 @@ def _utterance(
 
 def _made(agent: str, side: SideRecord, record: StepRecord, width: int) -> list[Text]:
     """Return how the words were read: as which move, and what came of it."""
-    words = assistant_words(side.move) if agent == ASSISTANT else _user_move_read(side.move)
-    lines = [Text(f"{one_line(side.move)}: {words}" if words else one_line(side.move), style="muted")]
-    return lines + (_reply_result(record, width) if agent == ASSISTANT else [])
+    words = assistant_words(side.move) if agent == ASSISTANT else user_move_read(side.move)
+    code = one_line(side.move)
+    line = Text(code, style="muted") if words in ("", code) else Text.assemble(words, (f" [{code}]", "muted"))
+    return [line] + (_reply_result(record, width) if agent == ASSISTANT else [])
 
 
-def _user_move_read(move: str) -> str:
+def user_move_read(move: str) -> str:
+    """Return how a user's words were read, in words; empty for a move of another game.
+
+    Example:
+        >>> user_move_read("DQ_too_long"), user_move_read("VQ_none"), user_move_read("raise")
+        ('put in detail; says: too long', 'put vaguely', '')
+    """
     form, _, reaction = move.partition("_")
-    how = {"VQ": "put vaguely", "DQ": "put in detail", "LEAVE": "leaves", "NO_OP": "says the same again"}.get(form, "")
+    how = {"VQ": "put vaguely", "DQ": "put in detail", "LEAVE": "leaves"}.get(form, "")
     said = {"thanks": "thanks", "too_long": "too long", "too_short": "too short", "off_target": "not what was meant"}
-    return f"{how}; says: {said[reaction]}" if reaction in said else how
+    if move == NO_OP:
+        return "put vaguely"
+    return f"{how}; says: {said[reaction]}" if how and reaction in said else how
 
 
 def _bubble(role: str, name: str, body: list[Text], width: int) -> list[Text]:

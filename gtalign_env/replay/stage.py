@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from gtalign_env.episode import Episode
 from gtalign_env.errors import GtalignError
 from gtalign_env.registration import SCENARIOS, make_scenario
+from gtalign_env.render import one_line
 from gtalign_env.replay.cells import pareto_cells, pure_nash_cells
 from gtalign_env.types import USER
 
-__all__ = ["StageMatrix", "registered_scenario", "stage_matrix"]
+__all__ = ["StageMatrix", "rebuilt_scenario", "stage_matrix", "why_no_stage"]
 
 _ENV_ONLY = ("max_cycles", "strict", "reveal", "render_mode")
 
@@ -38,21 +39,24 @@ class StageMatrix:
     """Pure Nash equilibria."""
     pareto: NDArray[np.bool_]
     """Cells that no other cell dominates."""
+    holds: str
+    """What a cell sums up, in words."""
     whose: str
     """Whose payoffs these are: of the recorded θ, averaged over the population, or nobody's in particular (empty)."""
 
 
-def stage_matrix(episode: Episode, step: int, *, reveal: bool = False) -> StageMatrix | None:
+def stage_matrix(episode: Episode, step: int, *, reveal: bool = False, trust: bool = False) -> StageMatrix | None:
     """Return the stage game of a recorded step.
 
     In a game with turns an exchange is a reply and the user's turn after it, and the matrix stands at the reply.
     Without ``reveal`` the payoffs are averaged over the population of the scenario; with it they are those of the
-    recorded θ. Only registered scenarios are rebuilt: an episode file must not be able to name code to run.
+    recorded θ. Only registered scenarios are rebuilt by default: an episode file must not be able to name code to run.
 
     Args:
         episode: The record.
         step: Index of the step.
         reveal: Use the recorded θ.
+        trust: Also import a scenario that the record names as ``"module:attr"``.
 
     Returns:
         The matrix, or ``None`` where the scenario has no stage game.
@@ -70,8 +74,8 @@ def stage_matrix(episode: Episode, step: int, *, reveal: bool = False) -> StageM
         return None
     theta = episode.hidden.get("user_type") if reveal else None
     pricing = episode.reset_options.get("pricing")
-    key = (episode.scenario, _key(episode.env_options), _key(record.public), _key(theta), _key(pricing))
-    cut = _cut(*key)
+    key = (_key(record.public), _key(theta), _key(pricing))
+    cut = _cut(episode.scenario, _key(episode.env_options), trust, *key)
     if cut is None:
         return None
     row, column = _place(_user_move(episode, step), cut.user_moves), _place(record.assistant.move, cut.assistant_moves)
@@ -85,14 +89,26 @@ def _user_move(episode: Episode, step: int) -> str:
     return episode.steps[step + 1].user.move if step + 1 < len(episode.steps) else ""
 
 
-def registered_scenario(episode: Episode) -> Any:
+def rebuilt_scenario(episode: Episode, *, trust: bool = False) -> Any:
     """Return the episode's scenario rebuilt, or ``None`` where it is not registered here or cannot be rebuilt.
 
     Example:
-        >>> registered_scenario(Episode(scenario="matrix", view="strategic", seed=0)).name
+        >>> rebuilt_scenario(Episode(scenario="matrix", view="strategic", seed=0)).name
         'matrix'
     """
-    return _scenario(episode.scenario, _key(episode.env_options))
+    made = _scenario(episode.scenario, _key(episode.env_options), trust)
+    return None if isinstance(made, str) else made
+
+
+def why_no_stage(episode: Episode, *, trust: bool = False) -> str:
+    """Return why an episode has no stage games although its game may have them; empty where there is nothing to say.
+
+    Example:
+        >>> why_no_stage(Episode(scenario="mine:game", view="strategic", seed=0))
+        'no stage game: mine:game is not a registered scenario; --trust imports it'
+    """
+    made = _scenario(episode.scenario, _key(episode.env_options), trust)
+    return f"no stage game: {made}" if isinstance(made, str) else ""
 
 
 def _key(thing: Any) -> str:
@@ -100,19 +116,20 @@ def _key(thing: Any) -> str:
 
 
 @functools.lru_cache(maxsize=32)
-def _scenario(name: str, options: str) -> Any:
-    if not any(name in (spec.id, spec.short) for spec in SCENARIOS.values()):
-        return None
+def _scenario(name: str, options: str, trust: bool) -> Any:
+    """Return the scenario, or a string that says why there is none."""
+    if not trust and not any(name in (spec.id, spec.short) for spec in SCENARIOS.values()):
+        return f"{one_line(name)} is not a registered scenario; --trust imports it"
     wanted = {key: value for key, value in json.loads(options).items() if key not in _ENV_ONLY}
     try:
         return make_scenario(name, **wanted)
-    except (GtalignError, KeyError, TypeError, ValueError, OSError):
-        return None
+    except (GtalignError, AttributeError, ImportError, KeyError, TypeError, ValueError, OSError) as error:
+        return f"the game cannot be rebuilt: {one_line(error)}"
 
 
 @functools.lru_cache(maxsize=512)
-def _cut(name: str, options: str, public: str, theta: str, pricing: str) -> StageMatrix | None:
-    scenario = _scenario(name, options)
+def _cut(name: str, options: str, trust: bool, public: str, theta: str, pricing: str) -> StageMatrix | None:
+    scenario = _scenario(name, options, trust)
     if not hasattr(scenario, "stage_game"):
         return None
     user_type = json.loads(theta)
@@ -129,6 +146,7 @@ def _cut(name: str, options: str, public: str, theta: str, pricing: str) -> Stag
         made=None,
         nash=nash,
         pareto=pareto,
+        holds="this exchange and one more reply" if "exchange" in json.loads(public) else "this round",
         whose=_whose(scenario, user_type),
     )
 

@@ -12,7 +12,7 @@ from gtalign_env.episode import Episode, StepRecord
 from gtalign_env.registration import SCENARIOS
 from gtalign_env.render import one_line, reply_words
 from gtalign_env.replay.bars import drawable
-from gtalign_env.replay.stage import registered_scenario
+from gtalign_env.replay.stage import rebuilt_scenario
 from gtalign_env.types import ASSISTANT, USER
 
 __all__ = ["Story", "mutual_welfare", "tell"]
@@ -40,6 +40,8 @@ class Story:
     """Running totals (user, assistant) after every step, utils."""
     marks: tuple[str, ...]
     """One sign per step: ``✓ ✗ ? !``, or ``·`` where there is nothing to say."""
+    trust: bool = False
+    """Whether a ``"module:attr"`` that the record names may be imported."""
     scale: float
     """The largest item of the episode, utils: what fills half a bar."""
 
@@ -54,19 +56,20 @@ class Story:
         return max(self.steps, 1)
 
 
-def tell(episode: Episode, *, index: int = 0, count: int = 1) -> Story:
+def tell(episode: Episode, *, index: int = 0, count: int = 1, trust: bool = False) -> Story:
     """Work out a story.
 
     Args:
         episode: The record.
         index: Its 0-based place in the file.
         count: Episodes in the file.
+        trust: Also import a scenario that the record names as ``"module:attr"``.
 
     Example:
         >>> tell(Episode(scenario="matrix", view="strategic", seed=0)).scenario
         'gtalign/Matrix-v0'
     """
-    scenario = registered_scenario(episode) if episode.view == "strategic" else None
+    scenario = rebuilt_scenario(episode, trust=trust) if episode.view == "strategic" else None
     questions, exchanges = _sizes(episode, scenario)
     sides = [(step.user, step.assistant) for step in episode.steps]
     items = [abs(drawable(value)) for pair in sides for side in pair for value in side.items.values()]
@@ -88,6 +91,7 @@ def tell(episode: Episode, *, index: int = 0, count: int = 1) -> Story:
             )
         ),
         marks=tuple(_mark(step) for step in episode.steps),
+        trust=trust,
         scale=max(items, default=1.0) or 1.0,
     )
 
