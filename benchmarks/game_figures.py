@@ -30,7 +30,7 @@ from gtalign_env.scenarios.assist.population import DEFAULT_MIX, TYPES
 from gtalign_env.scenarios.tasks import load_tasks
 from gtalign_env.scenarios.tasks.graders import refusal
 from gtalign_env.scenarios.text.reader import length_of
-from gtalign_env.scenarios.text.scenario import TextConfig
+from gtalign_env.scenarios.text.config import TextConfig
 from gtalign_env.stage import StageGame
 from gtalign_env.types import ASSISTANT_MOVES, LENGTH_TOKENS, Outcome
 
@@ -235,7 +235,8 @@ def _pricing_matters() -> Iterator[Figure]:
 
 def _welfare(game: StageGame) -> NDArray[np.float64]:
     """Return √(U·L) where both gain, 0 elsewhere."""
-    return np.sqrt(np.maximum(game.user, 0.0) * np.maximum(game.assistant, 0.0))
+    mutual: NDArray[np.float64] = np.sqrt(np.maximum(game.user, 0.0) * np.maximum(game.assistant, 0.0))
+    return mutual
 
 
 def _moves_and_types() -> Iterator[Figure]:

@@ -15,14 +15,22 @@ import gtalign_env
 from gtalign_env.types import ASSISTANT, USER
 
 NAME = "memory"
-DESCRIPTION = "resident memory over a million strategic steps"
 ALLOWED = 2.0
 """MiB of growth between the first and the last reading that allocators may account for."""
 
 
+def description(*, quick: bool) -> str:
+    """Return the title, with the number of steps that are played."""
+    return f"resident memory over {_steps(quick):,} strategic steps"
+
+
+def _steps(quick: bool) -> int:
+    return 50_000 if quick else 1_000_000
+
+
 def measure(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Return resident memory after 10 % of the steps and on, and the growth in between."""
-    steps = 50_000 if quick else 1_000_000
+    steps = _steps(quick)
     env = gtalign_env.parallel_env("gtalign/Assist-v0")
     rng = np.random.default_rng(0)
     actions = [{USER: int(rng.integers(10)), ASSISTANT: int(rng.integers(8))} for _ in range(4096)]

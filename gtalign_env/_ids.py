@@ -11,11 +11,11 @@ __all__ = ["SINGLE_AGENT", "register_all"]
 SINGLE_AGENT: dict[str, tuple[str, str]] = {
     "gtalign/Assistant-v0": (
         "assistant_env",
-        "The assistant's chair for one learner; people sit opposite. scenario=\"gtalign/AssistText-v0\" for the text view.",
+        'The assistant\'s chair for one learner; people sit opposite. scenario="gtalign/AssistText-v0" for the text view.',
     ),
     "gtalign/User-v0": (
         "user_env",
-        "The user's chair for one learner; an assistant sits opposite. scenario=\"gtalign/AssistText-v0\" for the text view.",
+        'The user\'s chair for one learner; an assistant sits opposite. scenario="gtalign/AssistText-v0" for the text view.',
     ),
 }
 """Gymnasium's ids: what makes them (in ``gtalign_env.single_agent``), and a description."""

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gtalign_env.errors import UnknownNameError, UsageError
+from gtalign_env.errors import UsageError
 from gtalign_env.ledger import Ledger
-from gtalign_env.mix import UserMix
+from gtalign_env.mix import UserMix, resolve_type
 from gtalign_env.pricing import make_pricing
 from gtalign_env.protocols import PricingPolicy, Step
 from gtalign_env.spaces import Layout
@@ -255,21 +255,8 @@ class FiniteScenario:
     # -- what solvers and batched engines use ---------------------------------------------------------------------
 
     def resolve_type(self, user_type: Any) -> UserType:
-        """Return the type that a reset option means: a name, a dict of θ's fields, or a type.
-
-        Raises:
-            UnknownNameError: The name is not known.
-            UsageError: The dict has an unknown field or a value out of range, or it is something else.
-        """
-        if isinstance(user_type, UserType):
-            return user_type
-        if isinstance(user_type, str):
-            if user_type not in self.known_types:
-                raise UnknownNameError("user type", user_type, self.known_types)
-            return self.known_types[user_type]
-        if isinstance(user_type, Mapping):
-            return UserType.from_mapping(user_type)
-        raise UsageError(f"option 'user_type': expected a name or a dict of θ's fields, got {user_type!r}")
+        """Return the type that a reset option means: a name, a dict of θ's fields, or a type."""
+        return resolve_type(user_type, self.known_types)
 
     def payoff_tables(self, user_type: UserType, pricing: PricingPolicy) -> PayoffTables:
         """Return the itemised payoff tables for a type and a pricing policy (cached)."""

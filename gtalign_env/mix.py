@@ -12,7 +12,7 @@ import numpy as np
 from gtalign_env.errors import UnknownNameError, UsageError
 from gtalign_env.types import UserType
 
-__all__ = ["UserMix"]
+__all__ = ["UserMix", "resolve_type"]
 
 
 class UserMix:
@@ -61,3 +61,25 @@ class UserMix:
     def draw(self, rng: Any) -> UserType:
         """Draw a type."""
         return self.types[min(bisect.bisect_right(self._cumulative, rng.random()), len(self.types) - 1)]
+
+
+def resolve_type(user_type: Any, known: Mapping[str, UserType]) -> UserType:
+    """Return the type that a reset option means: a name, a dict of θ's fields, or a type.
+
+    Raises:
+        UnknownNameError: The name is not known.
+        UsageError: The dict has an unknown field or a value out of range, or it is something else.
+
+    Example:
+        >>> resolve_type({"ideal_tokens": 60}, {}).ideal_tokens
+        60.0
+    """
+    if isinstance(user_type, UserType):
+        return user_type
+    if isinstance(user_type, str):
+        if user_type not in known:
+            raise UnknownNameError("user type", user_type, known)
+        return known[user_type]
+    if isinstance(user_type, Mapping):
+        return UserType.from_mapping(user_type)
+    raise UsageError(f"option 'user_type': expected a name or a dict of θ's fields, got {user_type!r}")

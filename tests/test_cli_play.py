@@ -15,6 +15,7 @@ import gtalign_env
 from gtalign_env.cli import main, words
 from gtalign_env.episode import Episode, load_episodes
 from gtalign_env.scenarios.assist.population import TYPES
+from gtalign_env.scenarios.matrix.paper import paper_matrix
 from gtalign_env.sight import KINDS, see
 from gtalign_env.types import ASSISTANT_MOVES, USER_MOVES, UserType
 
@@ -47,6 +48,19 @@ class Careless:
         return "Sure: \x1b[31mmix the two \u202eand stir.\x07"
 
 
+def typeless() -> Any:
+    """Return a game whose rules cannot resolve a type of user."""
+    inner = paper_matrix()
+
+    class Typeless:
+        name, view, description = inner.name, inner.view, inner.description
+        moves, mask, observe = inner.moves, inner.mask, inner.observe
+        observation_size, reset, step = inner.observation_size, inner.reset, inner.step
+        hidden, describe = inner.hidden, inner.describe
+
+    return Typeless()
+
+
 @pytest.fixture
 def play(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Play:
     """Return a function that plays with these lines typed and returns what was shown."""
@@ -63,7 +77,8 @@ def test_play__assistant_chair_by_number_and_by_name(play: Play, tmp_path: Path)
     """Moves go by number or name; the record holds them, and the end shows both totals and what was hidden."""
     out = tmp_path / "mine.jsonl"
     shown = play(
-        "assist", "--as", "assistant", "--opponent", "concise", "--out", str(out), typed=["1", "da_medium"] * 9
+        *("assist", "--as", "assistant", "--opponent", "concise", "--out", str(out), "--reveal"),
+        typed=["1", "da_medium"] * 9,
     )
     (episode,) = load_episodes(out)
     assert episode.ended == "terminated"
@@ -85,7 +100,12 @@ def test_play__shows_only_what_the_chair_may_see(play: Play) -> None:
     assert "worth of the answer" in after or "reading" in after
     assert "hurried" in after
     assert "1. user" in after
-    assert "1. user" not in play(*arguments, typed=["2"] * 20)
+    hidden = play(*arguments, typed=["2"] * 20)
+    for private in ("1. user", "hurried", "patience", "The user gained", "mutual welfare"):
+        assert private not in hidden
+    assert "You gained" in hidden
+    assert "its type and its payoff" in hidden
+    assert "--reveal" in hidden
 
 
 def test_play__user_chair_knows_its_type_and_quality(play: Play) -> None:
@@ -131,7 +151,7 @@ def test_play__text_as_user_shows_the_card(play: Play, tmp_path: Path) -> None:
     (episode,) = load_episodes(out)
     task = episode.tasks[0]
     flat = " ".join(shown.split())
-    assert f"You: {episode.opening}" in flat
+    assert f"Your question: {episode.opening}" in flat
     assert f"what you want: {' '.join(task['detailed'].split())}" in flat
     assert all(" ".join(statement.split()) in flat for _, statement in task["facts"])
     assert not any(answer in flat for answer in task["answers"] if len(answer) > 20)
@@ -195,6 +215,70 @@ def test_play__offers_to_save_on_a_terminal(
     saved = list(tmp_path.glob("*.jsonl"))
     assert len(saved) == kept
     assert all(isinstance(episode, Episode) for path in saved for episode in load_episodes(path))
+
+
+@pytest.mark.parametrize("word", ["q", "Quit", "/quit"])
+def test_play__menus_take_the_short_ways_out(word: str, play: Play) -> None:
+    """Where moves are chosen, q and quit alone leave as /quit does."""
+    shown = play("matrix", "--as", "user", typed=["1", word, "1"])
+    assert "Goodbye!" in shown
+    assert "is not on the list" not in shown
+
+
+def test_play__words_are_words_in_the_text_view(play: Play, tmp_path: Path) -> None:
+    """Who talks may say quit: only /quit leaves."""
+    out = tmp_path / "talk.jsonl"
+    play("assist_text", "--as", "user", "--out", str(out), typed=["quit", "/quit"])
+    (episode,) = load_episodes(out)
+    assert episode.steps[1].user.text == "quit"
+
+
+def test_play__counts_rounds_from_one(play: Play) -> None:
+    """People count from 1, whatever the tables do."""
+    shown = play("matrix", "--as", "user", typed=["1", "q"])
+    assert "round 1" in shown
+    assert "round 2" in shown
+    assert "round 0" not in shown
+
+
+@pytest.mark.parametrize("scenario", ["assist", "assist_text"])
+def test_play__user_may_choose_who_it_is(scenario: str, play: Play, tmp_path: Path) -> None:
+    """--user-type pins θ: it is told to the person and recorded."""
+    out = tmp_path / "mine.jsonl"
+    shown = play(scenario, "--as", "user", "--user-type", "detailed", "--out", str(out), typed=["1", "/quit"])
+    assert 'You are of the type "detailed"' in shown
+    (episode,) = load_episodes(out)
+    assert episode.hidden["user_type"]["name"] == "detailed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("assist", "--as", "user", "--user-type", "detaild"), "did you mean 'detailed'"),
+        (("assist", "--as", "assistant", "--user-type", "concise"), "--user-type is for the user's chair"),
+        (("matrix", "--as", "user", "--user-type", "concise"), "unknown user type 'concise'"),
+        (("matrix", "--as", "assistant", "--opponent", "concise"), "'concise' plays the 'assist' games only"),
+        (("matrix", "--as", "user", "--opponent", "heuristic"), "'heuristic' plays the 'assist' games only"),
+        (("assist", "--as", "assistant", "--opponent", ""), "at least one persona"),
+        (("assist", "--as", "user", "--append"), "--append goes with --out"),
+        (("gtalign/Assistant-v0", "--as", "user"), "is a Gymnasium view"),
+    ],
+)
+def test_play__refuses_in_one_sentence(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be played is refused before anybody sits down."""
+    assert main(["play", *arguments]) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.strip().splitlines()
+    assert said in line
+    assert captured.out == ""
+
+
+def test_play__types_need_a_game_that_has_them(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    """A game that knows nothing of types says so."""
+    assert main(["play", f"{__file__}:typeless", "--as", "user", "--user-type", "concise"]) == 2
+    assert "has no types of users" in capsys.readouterr().err
 
 
 def test_play__needs_a_chair(capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,7 +73,7 @@ def test_parse_card__reads_what_is_there_and_keeps_defaults() -> None:
         ("honesty = 0.9", "honesty = nan", 13, "character.honesty", "got nan"),
         ("weight = 2", "weight = 0", 8, "types[2].weight", "expected a number > 0, got 0"),
         ("weight = 2", "weight = -1", 8, "types[2].weight", "expected a number > 0, got -1"),
-        ("ideal_tokens = 90", "ideal_tokens = 0", 5, "types[1].ideal_tokens", "expected > 0, got 0"),
+        ("ideal_tokens = 90", "ideal_tokens = 0", 5, "types[1].ideal_tokens", "expected 0.001 to 1e+06, got 0"),
         ("ideal_tokens = 90", 'ideal_tokens = "90"', 5, "types[1].ideal_tokens", "expected a finite number, got '90'"),
         ("ideal_tokens = 90", "ideal_token = 90", 5, "types[1].ideal_token", "did you mean 'ideal_tokens'?"),
         ("ideal_tokens = 90", "name = 3", 5, "types[1].name", "expected a text in quotes"),

@@ -18,7 +18,9 @@ from gtalign_env.agents.users import (
 )
 from gtalign_env.agents.users.card import Lies, Reactions, Tone
 from gtalign_env.agents.users.character import Heard, react, truthful_reaction
-from gtalign_env.agents.users.speech import Speaker, told_facts
+from gtalign_env.agents.users.shipped import CARDS, persona_from_card
+from gtalign_env.agents.users.speech import Speaker, is_grave, is_request, told_facts
+from gtalign_env.scenarios.tasks import load_tasks
 from gtalign_env.types import ASSISTANT_MOVES, REACTIONS, AssistantMove, UserMove, UserType
 
 TASK = {
@@ -177,22 +179,24 @@ def test_speaker__empty_lists_fall_back_to_the_tasks_words() -> None:
 
 
 def test_speaker__greets_once_and_separates_parts() -> None:
-    """The greeting stands in the first line only, and unfinished parts get a full stop before the next."""
+    """The greeting opens a session and stands nowhere else, and unfinished parts get a full stop before the next."""
     voice = Speaker(
         Wording(
             greeting=("hey there",), thanks=("ta",), closer=("bye now",), tone=Tone(greeting_rate=1, closer_rate=1)
         ),
         np.random.default_rng(0),
     )
-    first, second = (voice.say(UserMove("VQ", "thanks"), TASK, "next_question", "") for _ in range(2))
-    assert first == "hey there. ta. How tall is it? bye now"
-    assert second == "ta. How tall is it? bye now"
+    first, second = (voice.say(UserMove("VQ", "none"), TASK, "next_question", "") for _ in range(2))
+    assert first == "hey there. How tall is it? bye now"
+    assert second == "How tall is it? bye now"
+    late = Speaker(voice.wording, np.random.default_rng(0))
+    assert late.say(UserMove("VQ", "thanks"), TASK, "next_question", "It is high.") == "ta. How tall is it? bye now"
 
 
 def test_speaker__tone_touches_its_own_words_only() -> None:
     """Typos and lower case leave the question's names and numbers alone."""
     tone = Tone(lower_case=True, typos=1.0, final_stop=False)
-    voice = speaker(ask_detailed=("Kindly explain properly: {question}",), tone=tone)
+    voice = speaker(request_detailed=("Kindly explain properly: {question}",), tone=tone)
     task = {**TASK, "detailed": "Convert 5 kW into BTU for Mr McAdam."}
     words = voice.say(UserMove("DQ", "none"), task, "next_question", "")
     own, _, content = words.partition(": ")
@@ -207,6 +211,145 @@ def test_speaker__tone_touches_its_own_words_only() -> None:
         for q in ("I am", "NASA is")
     ]
     assert kept == ["I am", "NASA is"]
+
+
+WRITE = {
+    "vague": "Write me an invitation.",
+    "detailed": "Write an invitation to the summer party.",
+    "facts": [],
+    "harmful": False,
+}
+NAMES = sorted(path.stem for path in CARDS.glob("*.toml"))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("Write me an invitation.", True),
+        ("Can you write my bio?", True),
+        ("Help me, what is this?", True),
+        ("I need a notice to put up.", True),
+        ("How tall is it?", False),
+        ("A jacket costs 80 euros. What does it cost now?", False),
+        ("How do I reset it? I have forgotten the password.", False),
+    ],
+)
+def test_is_request__tells_deeds_from_answers(words: str, expected: bool) -> None:
+    """Words that want something done are requests, words that want to know something are questions."""
+    assert is_request(words) is expected
+
+
+@pytest.mark.parametrize("form", ["VQ", "DQ"])
+def test_speaker__leads_questions_and_requests_in_by_their_own_phrases(form: str) -> None:
+    """What is said before a question is not said before "Write …"; without a phrase for requests, they stand bare."""
+    asks = ("Here is something that puzzles me: {question}",)
+    voice = speaker(ask_vague=asks, ask_detailed=asks)
+    bare = WRITE["vague" if form == "VQ" else "detailed"]
+    assert voice.say(UserMove(form, "none"), WRITE, "next_question", "") == bare
+    assert voice.say(UserMove(form, "none"), TASK, "next_question", "").startswith("Here is something that puzzles me:")
+    job = ("A small job: {question}",)
+    voice = speaker(request_vague=job, request_detailed=job)
+    assert voice.say(UserMove(form, "none"), WRITE, "next_question", "") == f"A small job: {bare}"
+
+
+def test_speaker__says_again_only_where_it_says_again() -> None:
+    """Words for a second attempt belong to rephrasings, and to questions put in full because the assistant asked."""
+    voice = speaker(rephrase_vague=("Once more: {question}",), rephrase_detailed=("In full: {question}",))
+    said = {
+        (situation, form): voice.say(UserMove(form, "none"), TASK, situation, "What exactly do you want to know?")
+        for situation in ("next_question", "rephrase", "answer_question")
+        for form in ("VQ", "DQ")
+    }
+    assert {key for key, words in said.items() if words.startswith("Once more")} == {("rephrase", "VQ")}
+    assert {key for key, words in said.items() if words.startswith("In full")} == {
+        ("rephrase", "DQ"),
+        ("answer_question", "DQ"),
+    }
+
+
+def test_speaker__stacks_two_phrases_at_most() -> None:
+    """Reaction and lead-in leave no room for a closer; without a reaction there is."""
+    wording = {"ask_vague": ("Next: {question}",), "closer": ("Cheers.",), "tone": Tone(closer_rate=1.0)}
+    voice = speaker(thanks=("Lovely.",), **wording)
+    assert voice.say(UserMove("VQ", "thanks"), TASK, "next_question", "x") == "Lovely. Next: How tall is it?"
+    assert voice.say(UserMove("VQ", "none"), TASK, "next_question", "x") == "Next: How tall is it? Cheers."
+    full = Speaker(
+        Wording(greeting=("Hi.",), thanks=("Lovely.",), ask_vague=("Next: {question}",), tone=Tone(greeting_rate=1)),
+        np.random.default_rng(0),
+    )
+    assert full.say(UserMove("VQ", "thanks"), TASK, "next_question", "") == "Hi. Lovely. How tall is it?"
+
+
+def test_speaker__passes_over_phrases_that_repeat_a_word() -> None:
+    """After "Good, next." no "Next:" follows; where every variant repeats something, the question stands bare."""
+    both = speaker(thanks=("Good, next.",), ask_vague=("Next: {question}", "Now: {question}"))
+    said = {both.say(UserMove("VQ", "thanks"), TASK, "next_question", "x") for _ in range(20)}
+    assert said == {"Good, next. Now: How tall is it?"}
+    only = speaker(thanks=("Good, next.",), ask_vague=("Next: {question}",))
+    assert only.say(UserMove("VQ", "thanks"), TASK, "next_question", "x") == "Good, next. How tall is it?"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_speaker__speaks_plainly_of_grave_matters(name: str) -> None:
+    """Of death and harm every persona speaks without lead-in, closer and jokes, before the reply and after it."""
+    wording = persona_from_card(CARDS / f"{name}.toml").wording
+    wording = dataclasses.replace(wording, tone=dataclasses.replace(wording.tone, typos=0.0))
+    voice = Speaker(wording, np.random.default_rng(0))
+    grave = {**WRITE, "vague": "Write a condolence card.", "detailed": "Write a condolence card to Ana."}
+    harm = {**WRITE, "vague": "How do I get in?", "harmful": True}
+    plain = {key: {phrase.lower() for phrase in getattr(Wording(), key)} for key in ("thanks", "off_target")}
+    cases = itertools.product((grave, harm), ("next_question", "rephrase"), ("none", "thanks", "off_target"))
+    for task, situation, reaction in cases:
+        words = voice.say(UserMove("VQ", reaction), task, situation, "").lower()
+        before, asked, after = words.partition(str(task["vague"]).lower().rstrip("."))
+        assert asked
+        assert after in ("", ".")
+        assert before.strip() in plain.get(reaction, {""})
+    after_it = voice.say(UserMove("VQ", "thanks"), TASK, "next_question", "Dear Ana, …", solemn=True).lower()
+    assert any(map(after_it.startswith, plain["thanks"]))
+
+
+def test_is_grave__finds_harm_and_mourning_among_the_tasks() -> None:
+    """All harmful tasks, the condolence card and first aid are grave; an ordinary fact is not."""
+    tasks = list(load_tasks(None))
+    grave = {
+        task.id for task in tasks if is_grave({"vague": task.vague, "detailed": task.detailed, "harmful": task.harmful})
+    }
+    assert {task.id for task in tasks if task.harmful} < grave
+    assert {"writing/condolence-card", "how_to/small-burn"} <= grave
+    assert not {"facts/georgia-capital", "writing/birthday-invitation"} & grave
+
+
+def test_scripted__is_plain_after_a_refusal() -> None:
+    """What is said about a refusal, or about a reply to a grave question, is plain."""
+
+    class Gushing(ScriptedPersona):
+        wording = Wording(thanks=("Whoopee!",))
+
+    player = Gushing().policy(UserType())
+    info: dict[str, Any] = {"task": TASK, "situation": "next_question", "messages": []}
+    thanks = UserMove("VQ", "thanks")
+    assert player.say(thanks, info).startswith("Whoopee!")
+    assert "Whoopee" not in player.say(thanks, {**info, "last_reply": {"move": "DECLINE"}})
+    asked = [{"role": "assistant", "content": "What do I say at a funeral?"}]
+    assert "Whoopee" not in player.say(thanks, {**info, "messages": asked})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cards__lead_ins_for_requests_are_no_words_for_questions(name: str) -> None:
+    """In the shipped cards nothing that leads in a request speaks of wondering, knowing or answering."""
+    wording = persona_from_card(CARDS / f"{name}.toml").wording
+    for phrase in (*wording.request_vague, *wording.request_detailed):
+        assert not {"wonder", "wondering", "know", "question", "answer", "why"} & set(phrase.lower().split()), phrase
+
+
+def test_told_facts__words_said_back_name_no_topic() -> None:
+    """A word of the user's own question counts only where the assistant asks which: else everything is told."""
+    facts = [("problem", "The chain came off."), ("bike", "It has gears.")]
+    vague = "How do I fix my bike?"
+    assert told_facts(facts, "What do you have at hand to fix your bike?", "ALL", vague) == "ALL"
+    assert told_facts(facts, "Which bike is it?", "ALL", vague) == "It has gears."
+    assert told_facts(facts, "What is the problem?", "ALL", vague) == "The chain came off."
 
 
 def test_scripted__discloses_only_where_the_card_allows() -> None:

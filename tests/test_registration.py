@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 import gtalign_env
 from gtalign_env.env import GameEnv
-from gtalign_env.errors import UnknownNameError, UsageError
+from gtalign_env.errors import GtalignError, UnknownNameError, UsageError
 from gtalign_env.protocols import Scenario
 from gtalign_env.registration import SCENARIOS, Registry, load, make_scenario, register_scenario
 from gtalign_env.scenarios.matrix.paper import paper_matrix
@@ -118,13 +119,122 @@ def test_parallel_env__passes_errors_on() -> None:
         gtalign_env.parallel_env("assist", pricing="free")
 
 
-def test_make_scenario__does_not_hide_a_bug_in_a_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A TypeError that is not about options is the factory's own, and stays what it is."""
-    (tmp_path / "probe_factory_mod.py").write_text("def make():\n    return 1 + 'x'\n")
+@pytest.mark.parametrize(
+    ("source", "cause"),
+    [
+        ("def make():\n    return 1 + 'x'\n", TypeError),
+        ("def make(payoffs):\n    return payoffs\n", TypeError),
+        ("import missing_dependency_xyz\n", ModuleNotFoundError),
+        ("raise RuntimeError('not today')\n", RuntimeError),
+    ],
+)
+def test_make_scenario__names_the_foreign_factory_that_failed(
+    source: str, cause: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a stranger's module or function raises becomes one sentence with its name, and stays the cause."""
+    (tmp_path / "probe_factory_mod.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(TypeError, match="unsupported operand"):
+    with pytest.raises(UsageError, match="'probe_factory_mod:make': making it failed with") as caught:
         make_scenario("probe_factory_mod:make")
+    assert isinstance(caught.value.__cause__, cause)
     sys.modules.pop("probe_factory_mod", None)
+
+
+def test_make_scenario__does_not_hide_a_bug_in_a_registered_factory() -> None:
+    """A registered game is known to be a game: an error in it is a bug, and keeps its traceback."""
+
+    def make() -> Scenario:
+        raise TypeError("a bug")
+
+    try:
+        register_scenario("test/Buggy-v0", make, view="strategic", kind="matrix", description="A test.")
+        with pytest.raises(TypeError, match="a bug"):
+            make_scenario("test/Buggy-v0")
+    finally:
+        _forget("test/Buggy-v0")
+
+
+def test_make_scenario__from_a_file(tmp_path: Path) -> None:
+    """``path/to/file.py:attr`` needs no package; the record's name is what was typed."""
+    path = tmp_path / "my-game.py"
+    path.write_text("from gtalign_env.scenarios.matrix.paper import paper_matrix as mine\n")
+    env = gtalign_env.parallel_env(f"{path}:mine", rounds=2)
+    assert env.origin == (f"{path}:mine", {"rounds": 2})
+    assert env.scenario.config == {"rounds": 2}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (None, "there is no such file"),
+        ("def broken(:\n", "line 1: not valid Python"),
+        ("1 / 0\n", "importing it failed with ZeroDivisionError"),
+        ("raise __import__('gtalign_env').errors.UsageError('own words')\n", "own words"),
+        ("other = 1\n", "has no attribute 'game'"),
+    ],
+)
+def test_make_scenario__says_what_is_wrong_with_a_file(source: str | None, message: str, tmp_path: Path) -> None:
+    """A file that is missing, broken or lacks the name is named."""
+    path = tmp_path / "game.py"
+    if source is not None:
+        path.write_text(source)
+    with pytest.raises(GtalignError, match=message):
+        make_scenario(f"{path}:game")
+    assert not [name for name, module in sys.modules.items() if getattr(module, "__file__", "") == str(path)] or (
+        source == "other = 1\n"
+    )
+
+
+def test_make_scenario__tells_single_agent_views_apart() -> None:
+    """A Gymnasium id is no two-player game: the message says what makes it, and which game it is a view of."""
+    for id in ("gtalign/Assistant-v0", "gtalign/User-v0"):
+        with pytest.raises(UsageError, match=f"gymnasium.make.'gtalign_env:{id}'.*players is 'gtalign/Assist-v0'"):
+            make_scenario(id)
+    with pytest.raises(UnknownNameError):
+        make_scenario("CartPole-v1")  # somebody else's
+
+
+def test_make_scenario__lists_ids_and_suggests_short_names() -> None:
+    """Short names work and are suggested; the list has each game once."""
+    with pytest.raises(UnknownNameError, match="did you mean 'assist_text'") as caught:
+        make_scenario("asist_text")
+    assert caught.value.known == sorted(SCENARIOS)
+
+
+@pytest.mark.parametrize("id", ["mine", "Trust-v0", "mine/Trust", "mine/Trust-v", "a b/Trust-v0", "mine/Trust-v0 ", 3])
+def test_register_scenario__refuses_other_ids(id: Any) -> None:
+    """An id that registries could not take apart is refused at once."""
+    with pytest.raises(UsageError, match="expected 'namespace/Name-vN'"):
+        register_scenario(id, paper_matrix, view="strategic", kind="matrix", description="A test.")
+    assert id not in SCENARIOS
+
+
+def test_register_scenario__refuses_other_views() -> None:
+    """There are two views, and the message names them."""
+    with pytest.raises(UsageError, match="view must be 'strategic' or 'text', got 'audio'"):
+        register_scenario("test/A-v0", paper_matrix, view="audio", kind="matrix", description="")  # type: ignore[arg-type]
+    assert "test/A-v0" not in SCENARIOS
+
+
+def test_register_scenario__warns_when_another_game_takes_an_id() -> None:
+    """The last one counts, but not in silence: two packages may have had the same idea."""
+    try:
+        register_scenario("test/Same-v0", "one.place:game", view="strategic", kind="matrix", description="")
+        with pytest.warns(UserWarning, match="paper:paper_matrix takes the place of one.place:game"):
+            register_scenario("test/Same-v0", paper_matrix, view="strategic", kind="matrix", description="")
+        with pytest.warns(UserWarning, match="functools:partial takes the place"):
+            register_scenario(
+                "test/Same-v0", functools.partial(paper_matrix, rounds=2), view="strategic", kind="matrix", description=""
+            )
+        assert make_scenario("test/Same-v0").config == {"rounds": 2}  # type: ignore[attr-defined]
+    finally:
+        _forget("test/Same-v0")
+
+
+def _forget(id: str) -> None:
+    SCENARIOS.pop(id, None)
+    pettingzoo.parallel_registry.pop(id, None)
+    pettingzoo.aec_registry.pop(id, None)
 
 
 def test_load__returns_objects_as_they_are_and_walks_attributes() -> None:
@@ -162,9 +272,7 @@ def test_register_scenario__makes_a_new_game_known_and_twice_does_no_harm(monkey
         assert isinstance(env, GameEnv)
         assert env.scenario.config == {"rounds": 4}  # type: ignore[attr-defined]
     finally:
-        SCENARIOS.pop(id, None)
-        pettingzoo.parallel_registry.pop(id, None)
-        pettingzoo.aec_registry.pop(id, None)
+        _forget(id)
 
 
 def test_registry__keeps_things_and_names_of_things() -> None:

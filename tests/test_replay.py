@@ -31,7 +31,7 @@ from gtalign_env.replay.cells import pareto_cells, pure_nash_cells
 from gtalign_env.replay.matrix import legend, matrix_lines
 from gtalign_env.replay.speech import Folding, fold
 from gtalign_env.replay.style import PALETTES, PAPER, ROLES, ascii_text, pick_scheme, theme
-from gtalign_env.scenarios.assist.scenario import assist
+from gtalign_env.scenarios.text.scenario import assist_text
 from gtalign_env.types import ASSISTANT
 
 WIDTHS = (60, 61, 79, 80, 99, 100, 139, 140, 160, 240)
@@ -173,7 +173,7 @@ def test_stage_matrix__of_a_talk_is_that_of_its_strategic_twin() -> None:
         row, column = stage.made
         assert episode.steps[step + 1].user.move.startswith(stage.user_moves[row])
         assert stage.assistant_moves[column] == episode.steps[step].assistant.move
-        twin = assist(questions=3).stage_game(episode.steps[step].public, episode.hidden["user_type"])
+        twin = assist_text().twin.stage_game(episode.steps[step].public, episode.hidden["user_type"])
         assert twin.user.tolist() == stage.user.tolist()
     assert all(stage_matrix(episode, step) is None for step in range(len(episode.steps)) if step not in replies)
 
@@ -193,7 +193,8 @@ def test_stage_matrix__none_where_it_cannot_be_made(change: dict[str, Any]) -> N
     for name, value in change.items():
         setattr(episode, name, value)
     assert stage_matrix(episode, 0) is None
-    assert "stage game" not in shown(episode)
+    assert "stage game:" in shown(episode)
+    assert shown(episode).count("no stage game: ") == len(episode.steps)
 
 
 def test_stage_matrix__strange_states_and_moves() -> None:
@@ -219,6 +220,7 @@ def matrix(rows: int, columns: int, *, scale: float = 1.0, made: tuple[int, int]
         nash=np.zeros((rows, columns), dtype=bool),
         pareto=np.ones((rows, columns), dtype=bool),
         whose="",
+        holds="this round",
     )
 
 

@@ -370,7 +370,8 @@ def test_export_svg__is_a_picture_with_a_title() -> None:
     assert "http" not in picture.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert "prefers-color-scheme: dark" in picture
     drawn = "".join("".join(node.itertext()) for node in root.iter(f"{space}text"))
-    expected = "".join(line.plain for step in range(story.frames) for line in frame_lines(story, step, 80))
+    looks = [Look(), *[Look(hints=False)] * (story.frames - 1)]  # hints stand there once
+    expected = "".join(line.plain for step, look in enumerate(looks) for line in frame_lines(story, step, 80, look))
     assert re.sub(r"\s", "", drawn) == re.sub(r"\s", "", episode_title(story) + expected)
     edge = float(root.attrib["width"])
     for node in root.iter(f"{space}text"):

@@ -83,7 +83,17 @@ def test_press__says_why_it_does_not_go_on() -> None:
     assert stand("]", "]", "end", "right").note == "the end"
     assert "no other episode" in stand("[").note
     assert stand("g", "9", "enter").note == "there is no step 9: 1 to 3"
-    assert stand("g", "9", "enter", "x").note == ""
+    assert stand("g", "9", "enter", "r").note == ""
+    assert press(Stand(frames=(3,)), "]").note == "only this episode was opened"
+
+
+@pytest.mark.parametrize("keys", [["x"], ["s", "x"], ["escape"], ["\x01"]])
+def test_press__hints_at_the_help_for_a_key_without_meaning(keys: list[str]) -> None:
+    """A key that does nothing says so, on every page, and names the way to the keys."""
+    here = stand(*keys)
+    assert "does nothing here: ? shows the keys" in here.note
+    assert here.note.isprintable()
+    assert dataclasses.replace(here, note="") == stand(*keys[:-1])
     assert "home goes back" in stand("]", "]", "end", "p").note
 
 
@@ -102,15 +112,20 @@ def test_press__switches() -> None:
 
 
 def test_press__pages() -> None:
-    """Help and summary open and close; what closes them takes no step; q leaves from anywhere."""
+    """Help and summary open and close; what closes them takes no step; q closes the help and leaves from the others."""
     assert stand("?").page == "help"
     assert stand("s").page == "summary"
     for key in ("escape", " ", "right", "?"):
         here = stand("?", key)
         assert (here.page, here.step) == ("frame", 0)
     assert stand("s", "p").playing
-    for keys in (["q"], ["?", "q"], ["s", "q"]):
+    for keys in (["q"], ["s", "q"], ["?", "q", "q"]):
         assert stand(*keys).done
+    assert not stand("?", "q").done
+    assert stand("?", "down").page == "help"
+    assert stand("s", "?").page == "help"
+    for key in ("?", "q", "escape", " "):
+        assert stand("s", "?", key).page == "summary"
     assert not stand("g", "q").done
 
 
@@ -121,13 +136,26 @@ def test_press__scrolls() -> None:
     assert stand("pgdn", "right").scroll == 0
 
 
+def test_press__shows_the_end_of_what_was_just_revealed() -> None:
+    """Revealing and the last step look at the page's end, from which one scrolls up; whole words start at the top."""
+    assert stand("r").bottom
+    assert not stand("r", "r").bottom
+    assert not stand("right").bottom
+    for keys in (["end"], ["g", "3", "enter"], ["end", "r", "r"], ["]"]):
+        assert stand(*keys).bottom
+    assert not stand("f", "end").bottom
+    assert not stand("end", "f").bottom
+    assert stand("end", "up", "pgup").scroll == -11
+    assert stand("end", "up", "down", "down").scroll == 0
+
+
 @given(st.lists(st.sampled_from(ALL_KEYS), max_size=40))
 def test_press__never_leaves_the_file(keys: list[str]) -> None:
     """Whatever is pressed, the viewer stands on a frame that exists."""
     here = stand(*keys)
     assert 0 <= here.episode < 3
     assert 0 <= here.step <= here.last_step
-    assert here.scroll >= 0
+    assert here.scroll <= 0 if here.bottom else here.scroll >= 0
 
 
 def test_advance__plays_through_the_file_and_stops() -> None:
@@ -257,6 +285,50 @@ def test_screen__scrolls_what_does_not_fit() -> None:
     bottom = screen.lines(dataclasses.replace(here, scroll=999), 80, 12)
     assert "↑" in bottom[-1].plain
     assert "more" not in bottom[-1].plain
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_screen__end_and_reveal_in_view_on_80_by_24(number: int) -> None:
+    """On a terminal of the usual size, θ is in view where it was just revealed, and the result on the last step."""
+    screen = Screen("run.jsonl", episodes(), only=number)
+    here = press(screen.stand(), "r")
+    text = "\n".join(line.plain for line in screen.lines(here, 80, 24))
+    assert "hidden from the assistant" in text
+    assert "θ         detailed: ideal tokens" in text
+    for keys in (["end"], ["r", "end"], ["end", "r"], ["end", "r", "r"]):
+        here = screen.stand()
+        for key in keys:
+            here = press(here, key)
+        text = "\n".join(line.plain for line in screen.lines(here, 80, 24))
+        assert "the end: the session is over" in text
+        assert "mutual welfare" in text
+        assert ("hidden from the assistant" in text) == here.reveal
+    top = screen.lines(dataclasses.replace(here, scroll=-99), 80, 24)
+    assert "↑" not in top[-1].plain
+
+
+def test_screen__only_one_episode() -> None:
+    """With one episode chosen, no other one can be reached, and its place in the file is told."""
+    screen = Screen("run.jsonl", episodes(), only=1)
+    here = screen.stand()
+    assert here.page == "frame"
+    assert len(here.frames) == 1
+    assert "episode 2 of 2 · step 1 of" in screen.lines(here, 80, 24)[0].plain
+    for key in ("]", "["):
+        assert press(here, key).episode == 0
+    last = press(press(here, "p"), "end")
+    assert last.at_end
+    assert not advance(dataclasses.replace(last, playing=True)).playing
+    summary = "\n".join(line.plain for line in screen.lines(press(here, "s"), 80, 24))
+    assert "run.jsonl: episode 2 of 2" in summary
+
+
+def test_screen__names_the_way_out_of_the_help() -> None:
+    """Opened from the summary, the help is shown and its last line says how to close it."""
+    screen = Screen("run.jsonl", episodes())
+    lines = [line.plain for line in screen.lines(press(screen.stand(), "?"), 80, 24)]
+    assert "play, pause" in "\n".join(lines)
+    assert "any key closes the help" in lines[-1]
 
 
 def test_screen__long_words_take_longer() -> None:
@@ -490,7 +562,7 @@ def test_watch__from_the_summary_to_the_end(run_file: str) -> None:
 def test_watch__starts_where_it_is_told_to(run_file: str) -> None:
     """The episode, the reveal and the speed of the start are options; a play goes on by itself."""
     script = [("step 1 of", ""), ("step 2 of", "q")]
-    shown = watched(run_file, script, episode=1, reveal=True, full=True, speed=16.0, color=False)
+    shown = watched(run_file, script, only=1, reveal=True, full=True, speed=16.0, color=False)
     assert "episode 2 of 2" in shown
     assert "means" in shown
     assert "playing" in shown
@@ -500,7 +572,7 @@ def test_watch__starts_where_it_is_told_to(run_file: str) -> None:
 def test_watch__interrupted(run_file: str) -> None:
     """Ctrl-C goes through, after the terminal has been given back."""
     with pytest.raises(KeyboardInterrupt):
-        watched(run_file, [("? help", "\x03")], direct=True)
+        watched(run_file, [("? help", "\x03")], only=0)
 
 
 def test_can_interact__needs_both_ends(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ from gtalign_env.errors import IllegalActionError, UnknownNameError, UsageError
 from gtalign_env.payoffs import GRID
 from gtalign_env.protocols import Grade, Task
 from gtalign_env.scenarios.text import scenario as scenario_module
-from gtalign_env.scenarios.text.scenario import AssistText, GradingError, TextConfig
+from gtalign_env.errors import GradingError
+from gtalign_env.scenarios.text.config import TextConfig
+from gtalign_env.scenarios.text.scenario import AssistText
 from gtalign_env.scenarios.text.state import TextState
 from gtalign_env.sight import see
 from gtalign_env.types import ASSISTANT, ASSISTANT_MOVES, USER, USER_MOVES, UserMove, UserType

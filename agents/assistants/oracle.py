@@ -13,6 +13,8 @@ from gtalign_env.protocols import Task
 __all__ = ["Knowledge", "OracleAssistant"]
 
 _WORD = re.compile(r"\w+")
+_MARKUP = re.compile(r"\\[A-Za-z({\[]|\$[^$]*[\\^_{][^$]*\$")
+"""LaTeX, which nobody speaks where a plain spelling will do."""
 
 
 class Knowledge:
@@ -52,7 +54,13 @@ class Knowledge:
             return None
         if task.harmful:
             return task.alternative or None
-        return task.answers[0] if task.answers else None
+        plain = (answer for answer in task.answers if not _MARKUP.search(answer))
+        return next(plain, task.answers[0] if task.answers else None)
+
+    def kind(self, words: str) -> str | None:
+        """Return the kind of the task that the words are about."""
+        task = self.task(words)
+        return None if task is None else task.kind
 
     def misread(self, words: str) -> str | None:
         """Return the answer to another reading of the same words, where the task names one."""

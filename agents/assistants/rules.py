@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gtalign_env.agents.assistants.voice import voice
+from gtalign_env.agents.assistants.voice import general_answer, guess_kind, voice
 from gtalign_env.errors import UsageError
 from gtalign_env.sight import CLARITIES, Sight, see
 from gtalign_env.spaces import ASSIST_LAYOUT
@@ -16,9 +16,12 @@ from gtalign_env.types import ASSISTANT_MOVES, AssistantMove
 __all__ = ["HITS", "KnowledgeLookup", "RuleAssistant", "Seen"]
 
 KnowledgeLookup = Callable[[str], str | None]
-"""From the user's words to an answer (or, for a harmful request, a safe alternative); ``None`` where nothing is known."""
+"""From the user's words to an answer (or, for a harmful request, a safe alternative); ``None`` where nothing is known.
+It may have two more methods: ``kind(words)``, the kind of task, and ``misread(words)``, the answer to another reading."""
 HITS: tuple[float, float, float] = (0.45, 0.70, 1.0)
 """How often knowledge meets the reading that was meant, for a vague, a muddled and a clear question."""
+_PARTICULARS = ("arithmetic", "writing")
+"""Kinds of task that live on particulars: nobody hits the numbers or names in somebody else's head."""
 
 
 class Seen(NamedTuple):
@@ -62,6 +65,7 @@ class RuleAssistant:
         knowledge: Looks answers up for the text view; without it replies say honestly that they hold no content.
         hits: With knowledge, how often it meets the meant reading of a vague, a muddled and a clear question. One and the
             same vague question has several readings, and someone who looks it up still has to guess which one was meant.
+            Where particulars are needed (writing, arithmetic), an open question is never met.
 
     Subclasses define ``decide``.
 
@@ -123,34 +127,37 @@ class RuleAssistant:
         return {"move": move, "text": self._voiced(move, seen)} if seen.is_text else move
 
     def _voiced(self, move: int, seen: Seen) -> str:
-        question, answer = self._look_up(seen)
+        question, answer, kind = self._look_up(seen)
         declines = ASSISTANT_MOVES[move].act == "DECLINE"
         harmful = self.knowledge is not None and seen.sight(self.name).kind == "harmful"
         # For a harmful request the lookup returns the safe alternative, which belongs into a refusal and nowhere else.
-        return voice(ASSISTANT_MOVES[move], question, answer if declines == harmful else None)
+        return voice(ASSISTANT_MOVES[move], question, answer if declines == harmful else None, kind)
 
-    def _look_up(self, seen: Seen) -> tuple[str, str | None]:
-        """Return the user's words on the table and what is known about them, as far as the reading is met."""
+    def _look_up(self, seen: Seen) -> tuple[str, str | None, str]:
+        """Return the user's words on the table, what is known about them as far as the reading is met, and their kind."""
         asked = [str(m["content"]) for m in seen.info.get("messages", ()) if m["role"] == "user"]
         question = asked[-1] if asked else str(seen.observation["text"])
         if self.knowledge is None:
-            return question, None
+            return question, None, guess_kind(question)
         sight = seen.sight(self.name)
         reach = 1 if sight.exchange == 0.0 else len(asked)  # an old question is no help with a new one
-        known = (self.knowledge(text) for text in reversed(asked[-reach:] if asked else [question]))
-        answer = next((text for text in known if text is not None), None)
+        words = asked[-reach:] if asked else [question]
+        answer = _latest(self.knowledge, words)
+        kind = _latest(getattr(self.knowledge, "kind", None), words) or guess_kind(words[0])
         if answer is None or sight.kind == "harmful":
-            return question, answer
-        hit = self.hits[CLARITIES.index(sight.clarity or "clear")]
+            return question, answer, kind
+        clarity = sight.clarity or "clear"
+        hit = 0.0 if kind in _PARTICULARS and clarity != "clear" else self.hits[CLARITIES.index(clarity)]
         if self.rng.random() < hit:
-            return question, answer
-        return question, self._other_reading(asked)
+            return question, answer, kind
+        return question, _latest(getattr(self.knowledge, "misread", None), words) or general_answer(kind), kind
 
-    def _other_reading(self, asked: Sequence[str]) -> str | None:
-        misread = getattr(self.knowledge, "misread", None)
-        if misread is None:
-            return None
-        return next((text for text in map(misread, reversed(asked)) if text is not None), None)
+
+def _latest(lookup: KnowledgeLookup | None, words: Sequence[str]) -> str | None:
+    """Return what a lookup finds in the latest words in which it finds anything."""
+    if lookup is None:
+        return None
+    return next((found for found in map(lookup, reversed(words)) if found is not None), None)
 
 
 def move_index(move: AssistantMove | str) -> int:

@@ -1,7 +1,6 @@
 """Canned words for the assistants that have no model: a natural reply for any move, around an answer that it is given.
 
-Nothing here knows an answer. What fills a reply up to its length says nothing about the subject, asks nothing and names no
-number or name, so it neither helps nor hurts whatever the answer itself is worth.
+Nothing here knows an answer. What fills a reply up to its length comes from ``padding`` and fits the kind of task.
 """
 
 from __future__ import annotations
@@ -9,114 +8,185 @@ from __future__ import annotations
 import re
 import zlib
 
+from gtalign_env.agents.assistants.padding import GENERIC, NOTES, PADDING, STAND_IN, UNKNOWN
 from gtalign_env.types import LENGTH_TOKENS, AssistantMove
 
-__all__ = ["voice"]
+__all__ = ["general_answer", "guess_kind", "voice"]
 
 _PIECE = re.compile(r"[^\W\d_]{1,10}|\d{1,3}|[^\w\s]|_")
 _SENTENCE = re.compile(r"[^.!?]+(?:[.!?]+(?=\s|$)|[.!?](?=\S)[^.!?]*|$)+")
 _SLACK = 1.35
 """How far an answer may run over a short reply's tokens before it is cut at a sentence."""
 
-_LEADS = ("The answer is {answer}.", "In short, it is {answer}.", "That would be {answer}.")
-_UNKNOWN = (
-    "My answer would appear here.",
-    "This is the place of my answer.",
-    "A direct answer would follow at this point.",
-)
-_HONEST = "I speak from a script and know nothing about the subject, so take this reply as a dummy."
-_FILL = (
-    "I have taken your question at its word and kept to what it asks.",
-    "Nothing beyond that belongs to it.",
-    "You can rely on that as it is, and use it right away.",
-    "It helps to see where the answer comes from, so let me put the reasoning next to it.",
-    "The question fixes a starting point, and everything else follows from there.",
-    "First comes what is given, then what is asked, and only then the step that joins them.",
-    "Each part of the answer can be traced back to a part of the question.",
-    "That keeps the path short and leaves little room for a slip on the way.",
-    "Where several roads lead to the same place, I have taken the plainest one.",
-    "The other roads end at the same point, though they take longer to walk.",
-    "A good way to convince yourself is to go through it backwards.",
-    "Start from the answer, undo the steps, and you arrive at the question again.",
-    "If the ends agree, the middle holds as well.",
-    "It is also worth knowing what would have changed the result.",
-    "A different place, a different time or a different purpose can lead elsewhere.",
-    "For the case that you describe, none of that applies.",
-    "People often stumble over the wording here, because everyday language leaves a lot unsaid.",
-    "Once the wording is clear, everything else falls into place.",
-    "I find it useful to keep the result and the reason for it apart.",
-    "The result is what you take away, and the reason is what you keep for next time.",
-    "When a similar question comes up, the same reasoning will carry you most of the way.",
-    "You would only have to put the new details in the place of the old ones.",
-    "Should you want to pass this on, the opening line alone is enough.",
-    "Everything after it is background for a curious reader.",
-    "There is always more to say, and books have been filled with less.",
-    "Still, the heart of the thing fits into a line, and you have seen it above.",
-    "I would read it once more with fresh eyes before acting on it.",
-    "That habit costs little and catches most misunderstandings early.",
-    "With that, the picture should be complete from every side.",
-    "Take from it whatever serves your purpose, and forget the remainder.",
-)
-_STARTS = (0, 3, 5, 8, 10, 13, 16, 18, 20, 24, 26)
-"""Sentences with which filler may begin; the others follow from the one before."""
-_PARAGRAPH = 5
-"""Sentences of filler in a paragraph."""
-_OWN_PARAGRAPH = 12
-"""Words from which an answer has a paragraph to itself."""
-_ASKS = (
-    "Before I answer, which one do you mean exactly, and what do you need it for?",
-    "I want to get this right: could you tell me which of the possible readings you have in mind?",
-    "There are several ways to read that. Which one are you thinking of?",
-)
-_FOLLOW_UPS = (
-    "Is that the one you had in mind, or did you mean a different reading of your question?",
-    "Which reading did you have in mind, in case I have picked the wrong one?",
-    "Did I take your question the way you meant it, or is there a detail that changes things?",
-)
+_LEADS = {"arithmetic": ("The answer is {answer}.", "The result is {answer}.")}
+_ANY_LEADS = ("The answer is {answer}.", "That would be {answer}.")
 _DECLINES = (
     "I'm sorry, but I can't help with that, because it could hurt somebody.",
     "I can't help with this one: somebody could come to harm.",
 )
 _ALTERNATIVE = "I'd be happy to help with a safe and legal way to reach what you really need instead."
 
+_ASKS = {
+    "arithmetic": (
+        "Which numbers do you have, and what exactly are you after?",
+        "Which numbers should I work with?",
+    ),
+    "fact": (
+        "What exactly do you mean, and what is it about?",
+        "What are you thinking of exactly, so that I don't answer the wrong question?",
+    ),
+    "how_to": (
+        "What exactly is it about, and what do you have to work with?",
+        "What exactly are you dealing with, and what do you have to work with?",
+    ),
+    "writing": (
+        "Who is it for, and what should it say?",
+        "Gladly. Who is going to read it, and what does it have to say?",
+    ),
+}
+_FOLLOW_UPS = {
+    "arithmetic": (
+        "Are those the numbers you had in mind, or did you mean different ones?",
+        "Did I start from the numbers you meant, or do you have others?",
+    ),
+    "fact": (
+        "Is that the one you had in mind, or did you mean a different one?",
+        "Did I take your question the way you meant it, or were you asking about another one?",
+    ),
+    "how_to": (
+        "Is that what you are dealing with, or did you mean something different?",
+        "Did I picture your situation rightly, or do you have something different to work with?",
+    ),
+    "writing": (
+        "Is that what you had in mind, or should it say something different?",
+        "Did I guess rightly who it is for, or do you have somebody else in mind?",
+    ),
+}
+_WRITES = re.compile(
+    r"\b(?:write|draft|compose|proofread|letter|e-?mail|invitation|toast|poem|essay|speech|bio|apology|thank-you)\b"
+)
+_HOW = re.compile(r"\bhow (?:do|can|should|would|could) (?:i|you|we|one)\b|\bwhat (?:do|should|can) i do\b")
+_COUNTS = re.compile(
+    r"\bhow much\b|\bper ?cent\b|%|\bcalculate\b|\bcompute\b|\bsolve\b|\bsum\b|\baverage\b|\bmean of\b|\barea\b|"
+    r"\bprobability\b|\bchances\b|\bequation\b|\bdivisor\b|\d ?[-+*/×÷^=] ?\d"
+)
+_NAME = re.compile(r"(?<=[a-z,'’] )(?!I\b|I['’])[A-Z][\w-]*(?: [A-Z][\w-]*){0,2}")
+_NOUN = re.compile(
+    r"\bthe (?:(?!(?:end|start|begin|began|fall|built|founded|invented|made|written|painted|opened?|closed?|happen|take|go|"
+    r"come|cost|win|die|born|call(?:ed)?|live|work|have|has|be|does?|did|were|is|was|are|of|in|on|at|to|for|with|from|by|and|"
+    r"or|after|before|when|that|who|which)\b)[a-z]+ ?){1,2}"
+)
+_OF = re.compile(r"of (?:the )?[a-z]+(?: [a-z]+)?(?=[?,.]|$)")
+_PRONOUN = re.compile(r"(?<!so )\b(?:it|this|that|them|these|those)\b")
+_DOES = re.compile(r"\bhow (?:do|can|should|would|could) (?:i|you|we) ([^?.,;:\"]+)", re.IGNORECASE)
 
-def voice(move: AssistantMove, question: str, answer: str | None) -> str:
+
+def voice(move: AssistantMove, question: str, answer: str | None, kind: str | None = None) -> str:
     """Return a reply that makes ``move``, about as long as the move says.
 
     Args:
         move: The move to voice.
-        question: The user's words; they only decide which of several phrases is taken.
+        question: The user's words; a clarifying question refers to them, and they decide which of several phrases is taken.
         answer: The answer to give, or, for ``DECLINE``, the safe alternative to offer; ``None`` where none is known: the
             reply then says honestly that it holds no content.
+        kind: The kind of task; guessed from the question when ``None``.
 
     Example:
-        >>> voice(AssistantMove.parse("CQ"), "How tall is it?", None).endswith("?")
-        True
+        >>> voice(AssistantMove.parse("CQ"), "When did the war end?", None)
+        'Which war do you mean?'
         >>> "K2" in voice(AssistantMove.parse("DA_short"), "Which one is it?", "K2")
         True
     """
     pick = zlib.crc32(question.encode())
+    if kind not in PADDING:
+        kind = guess_kind(question)
     if move.act == "CQ":
-        return _ASKS[pick % len(_ASKS)]
+        return _clarifying(question, kind, pick)
     if move.act == "DECLINE":
         return f"{_DECLINES[pick % len(_DECLINES)]} {_offer(answer)}"
     budget = LENGTH_TOKENS[move.length or "medium"]
-    follow_up = _FOLLOW_UPS[pick % len(_FOLLOW_UPS)] if move.act == "AQ" else ""
-    core = _core(answer, pick)
+    known = answer is not None and bool(answer.strip())
+    follow_up = "" if move.act == "DA" else _follow_up(question, answer if known else None, kind, pick)
+    core = _core(str(answer), kind, pick) if known else UNKNOWN[pick % len(UNKNOWN)]
     if move.length == "short":
         core = _cut(core, round(budget * _SLACK) - _count(follow_up))
-    text = _fill(core, budget - _count(follow_up), pick)
+    text = _padded(core, budget - _count(follow_up), pick, kind if known else None)
     return f"{text}\n\n{follow_up}" if follow_up else text
 
 
-def _core(answer: str | None, pick: int) -> str:
+def general_answer(kind: str) -> str:
+    """Return what can honestly be said where the user's words leave open what is meant.
+
+    Example:
+        >>> "formula" in general_answer("arithmetic")
+        True
+    """
+    return GENERIC.get(kind, GENERIC["fact"])
+
+
+def guess_kind(question: str) -> str:
+    """Return the kind of task that somebody's words sound like.
+
+    Example:
+        >>> [guess_kind(words) for words in ("Write my bio.", "How do I sort it?", "What's 3 + 4?", "Who won?")]
+        ['writing', 'how_to', 'arithmetic', 'fact']
+    """
+    words = question.casefold()
+    if _HOW.search(words):
+        return "how_to"
+    if _WRITES.search(words):
+        return "writing"
+    return "arithmetic" if _COUNTS.search(words) else "fact"
+
+
+def _clarifying(question: str, kind: str, pick: int) -> str:
+    """Return a question about what the user's own words leave open."""
+    asked = question.strip().rpartition("? ")[2] if question.rstrip().endswith("?") else question.strip()
+    asks = _ASKS[kind]
+    if kind == "fact":
+        return _which(asked) or asks[pick % len(asks)]
+    does = _DOES.search(asked)
+    if kind == "how_to" and does is not None and len(does[1].split()) <= 6:
+        deed = does[1].strip()
+        if _PRONOUN.search(deed):
+            return f'When you say "{deed}", what exactly do you mean, and what do you have to work with?'
+        deed = re.sub(r"\bmy\b", "your", deed)
+        return f"What exactly is the situation, and what do you have at hand to {deed}?"
+    return asks[pick % len(asks)]
+
+
+def _follow_up(question: str, answer: str | None, kind: str, pick: int) -> str:
+    """Return what is asked behind an answer: whether it was the right one, or, where it is none, what is meant."""
+    if answer is None or answer in GENERIC.values():
+        return _clarifying(question, kind, pick)
+    return _FOLLOW_UPS[kind][pick % len(_FOLLOW_UPS[kind])]
+
+
+def _which(asked: str) -> str:
+    """Return a question about the name, the noun or the pronoun in somebody's question; nothing where there is none."""
+    name = _NAME.search(asked)
+    if name is not None:
+        return f"Which {name[0]} do you mean?"
+    noun = _NOUN.search(asked)
+    if noun is None:
+        pronoun = _PRONOUN.search(asked)
+        return "" if pronoun is None else f'When you say "{pronoun[0]}", what exactly do you mean?'
+    behind = _OF.match(asked, noun.end())
+    if behind is not None:
+        return f'When you say "{noun[0]}{behind[0]}", what exactly do you mean?'
+    words = noun[0].split()[1:]
+    if words[0] == "first" or words[0].endswith("est"):
+        return f'When you say "the {" ".join(words)}", which one do you mean?'
+    return f"Which {' '.join(words)} do you mean?"
+
+
+def _core(answer: str, kind: str, pick: int) -> str:
     """Return the answer as a sentence of its own; a bare name or number gets one around it."""
-    if answer is None or not answer.strip():
-        return f"{_UNKNOWN[pick % len(_UNKNOWN)]} {_HONEST}"
     answer = answer.strip()
-    if len(answer.split()) > 8 or answer.endswith((".", "!")):
+    if kind == "writing" or len(answer.split()) > 8 or answer.endswith((".", "!")):
         return answer
-    return _LEADS[pick % len(_LEADS)].format(answer=answer)
+    leads = _LEADS.get(kind, _ANY_LEADS)
+    return leads[pick % len(leads)].format(answer=answer)
 
 
 def _offer(alternative: str | None) -> str:
@@ -126,23 +196,27 @@ def _offer(alternative: str | None) -> str:
     return f"What I can do instead is this: {alternative[0].lower()}{alternative[1:]}"
 
 
-def _fill(core: str, budget: int, pick: int) -> str:
-    """Add filler, sentence by sentence and in paragraphs, until the next one would lead away from the budget."""
-    paragraphs: list[list[str]] = [[core]]
-    total = _count(core)
-    start = 0 if budget > 240 else _STARTS[pick % len(_STARTS)]
-    alone = budget > 240 or len(core.split()) > _OWN_PARAGRAPH
-    rounds = 0
-    while True:
-        sentence = _FILL[(start + rounds) % len(_FILL)]
-        size = _count(sentence)
-        if total + size / 2 > budget or rounds == 2 * len(_FILL):
-            return "\n\n".join(" ".join(paragraph) for paragraph in paragraphs)
-        if len(paragraphs[-1]) >= _PARAGRAPH or (alone and len(paragraphs) == 1):
-            paragraphs.append([])
-        paragraphs[-1].append(sentence)
-        total += size
-        rounds += 1
+def _padded(core: str, budget: int, pick: int, kind: str | None) -> str:
+    """Add padding, sentence by sentence and in paragraphs, until the next one would lead away from the budget."""
+    paragraphs = STAND_IN if kind is None else PADDING[kind]
+    fixed = 1 if kind in NOTES else 0
+    turn = fixed + pick % (len(paragraphs) - fixed)
+    ordered = (*paragraphs[:fixed], *paragraphs[turn:], *paragraphs[fixed:turn])
+    total, parts = _count(core), [core]
+    for paragraph in (*ordered, *ordered[fixed:]):
+        taken: list[str] = []
+        for sentence in paragraph:
+            size = _count(sentence)
+            if total + size / 2 > budget:
+                break
+            taken.append(sentence)
+            total += size
+        if taken:
+            parts.append(" ".join(taken))
+        if len(taken) < len(paragraph):
+            break
+    joint = " " if budget <= LENGTH_TOKENS["short"] and kind in ("fact", "arithmetic", None) else "\n\n"
+    return joint.join(parts[:2]) + "".join(f"\n\n{part}" for part in parts[2:])
 
 
 def _cut(text: str, budget: int) -> str:

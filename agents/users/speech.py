@@ -13,6 +13,7 @@ __all__ = ["Speaker", "is_grave", "is_request", "told_facts"]
 
 _WORD = re.compile(r"\w+")
 _TYPABLE = re.compile(r"(?<![{\w])[A-Za-z]{5,}(?![}\w])")
+_WHICH = re.compile(r"(?i)\b(?:which|what)(?: kind of| sort of)? (\w+(?: \w+)?)")
 _FIELD = re.compile(r"{\w+}")
 _ENDS = ".!?…:;,)-–"
 _SMALL_WORDS = frozenset(
@@ -53,13 +54,14 @@ def is_grave(task: Mapping[str, Any] | str) -> bool:
     return bool(task.get("harmful")) or is_grave(f"{task['vague']} {task['detailed']}")
 
 
-def told_facts(facts: Sequence[Sequence[str]], heard: str, detailed: str) -> str:
+def told_facts(facts: Sequence[Sequence[str]], heard: str, detailed: str, vague: str = "") -> str:
     """Return the hidden facts that a question asks for, by the words of their topics; else the detailed question.
 
     Args:
         facts: (topic, statement) pairs of the task.
         heard: The assistant's message.
         detailed: The question in its detailed form.
+        vague: What the user said itself: such a word, said back to it, is asked for only behind "which" or "what".
 
     Example:
         >>> told_facts([("unit", "In metres."), ("year", "In 1990.")], "Which year do you mean?", "How tall was it?")
@@ -67,7 +69,7 @@ def told_facts(facts: Sequence[Sequence[str]], heard: str, detailed: str) -> str
         >>> told_facts([("unit", "In metres.")], "Could you say more?", "How tall was it?")
         'How tall was it?'
     """
-    asked = _stems(heard)
+    asked = _stems(heard) - _stems(vague) | _stems(" ".join(_WHICH.findall(heard)))
     hits = [(len(asked & _stems(topic)), statement) for topic, statement in facts]
     best = max((count for count, _ in hits), default=0)
     if best == 0:
@@ -103,9 +105,7 @@ class Speaker:
         self.lines = 0
         self._last: dict[str, int] = {}
 
-    def say(
-        self, move: UserMove, task: Mapping[str, Any], situation: str, heard: str, *, solemn: bool = False
-    ) -> str:
+    def say(self, move: UserMove, task: Mapping[str, Any], situation: str, heard: str, *, solemn: bool = False) -> str:
         """Return the words for ``move``.
 
         Args:
@@ -129,12 +129,10 @@ class Speaker:
         else:
             content, used = dressed, used + (dressed != bare)
         closes = used < _CANNED and not plain
-        closer = self._phrase("closer", self.wording.tone.closer_rate) if closes else ""
+        closer = self._phrase("closer", self.wording.tone.closer_rate, before=content) if closes else ""
         return self._finish([own[0], self._phrase("disclosure") if opens else "", own[1], content, closer])
 
-    def _content(
-        self, form: str, task: Mapping[str, Any], situation: str, heard: str, before: str
-    ) -> tuple[str, str]:
+    def _content(self, form: str, task: Mapping[str, Any], situation: str, heard: str, before: str) -> tuple[str, str]:
         """Return what has to be said, bare and in a phrase of the persona's."""
         detailed = form == "DQ"
         suffix = "detailed" if detailed else "vague"
@@ -144,7 +142,7 @@ class Speaker:
             if not detailed:
                 said = self._phrase("answer_vague", before=before) or self._as_typed(question)
                 return said, said
-            fact = told_facts(task.get("facts") or (), heard, question)
+            fact = told_facts(task.get("facts") or (), heard, question, str(task["vague"]))
             if fact != question:
                 return self._as_typed(fact), self._phrase("answer_detailed", before=before, fact=fact)
         elif situation != "rephrase":

@@ -1,7 +1,8 @@
 """``gtalign bench``: the measurements behind what this project claims about speed, memory and imports.
 
-A benchmark is a module in ``benchmarks/`` with ``NAME``, ``DESCRIPTION`` and ``measure(*, quick, say)``, which returns rows:
-``name``, ``value`` and ``unit``, and where something is required ``required`` (in words) and ``ok``.
+A benchmark is a module in ``benchmarks/`` with ``NAME``, ``DESCRIPTION`` (or ``description(quick)``) and
+``measure(*, quick, say)``, which returns rows: ``name``, ``value`` and ``unit``, and where something is required ``required``
+(in words) and ``ok``. A row without a value has a ``note`` that says why.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
         started = time.perf_counter()
         rows = module.measure(quick=args.quick, say=_say)
         seconds = time.perf_counter() - started
-        report["results"].append({"name": name, "about": module.DESCRIPTION, "seconds": seconds, "rows": rows})
+        about = module.description(quick=args.quick) if hasattr(module, "description") else module.DESCRIPTION
+        report["results"].append({"name": name, "about": about, "seconds": seconds, "rows": rows})
     report["ok"] = all(row.get("ok", True) for result in report["results"] for row in result["rows"])
     if args.out:
         _write(Path(args.out), report)
@@ -188,7 +190,7 @@ def _number(value: float | None) -> str:
 def _verdict(row: dict[str, Any]) -> Any:
     from rich.text import Text
 
-    note = f" ({row['note']})" if row.get("note") else ""
     if "ok" not in row:
-        return Text(note.strip())
+        return Text(row.get("note", ""))
+    note = f" ({row['note']})" if row.get("note") else ""
     return Text("ok" + note, style="green") if row["ok"] else Text("FAILED" + note, style="bold red")

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gtalign_env.cli.common import Progress, Sink, add_seed, at_least, make_console, new_parser, seat_assistant, welfare
+from gtalign_env.cli.screen import Trimmed, first_steps
 from gtalign_env.cli.tally import Tally, number
 from gtalign_env.env import parallel_env
 from gtalign_env.episode import Episode
+from gtalign_env.errors import UsageError
 from gtalign_env.play import episode_seeds, play_episode
+from gtalign_env.replay.frame import MIN_WIDTH
 from gtalign_env.replay.summary import Row
 from gtalign_env.types import ASSISTANT, USER
 
@@ -22,7 +25,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["ASSISTANTS", "add_parser", "comparison_table", "in_a_sentence", "most_telling", "run"]
+__all__ = [
+    "ASSISTANTS",
+    "add_parser",
+    "comparison_table",
+    "comparison_tables",
+    "in_a_sentence",
+    "most_telling",
+    "run",
+]
 
 ASSISTANTS: tuple[str, ...] = ("fixed:DA_short", "fixed:DA_long", "fixed:AQ_medium", "fixed:CQ", "random", "heuristic")
 """Who is compared."""
@@ -38,6 +49,16 @@ TALKS: tuple[tuple[str, str], ...] = (
 ROUNDS = 20
 """Sessions of every persona with every assistant."""
 HERO = "heuristic"
+_CODES = (
+    "DA answers directly, AQ answers and asks one follow-up question, CQ asks a clarifying question instead; short, medium "
+    "and long say how much. An assistant named after a move always makes that one; 'random' makes any legal move; "
+    "'heuristic' reads reactions and asks when it pays."
+)
+_FIRST, _NEXT = 13, 11
+"""Columns that the users' names and each assistant take in the comparison."""
+_SIDE_BY_SIDE = 84
+"""Columns from which commands have their explanation beside them."""
+_WITH_A_MODEL = "gtalign run gtalign/AssistText-v0 --assistant transformers:PATH --episodes 4 --out run.jsonl"
 
 Rows = Sequence[Row]
 
@@ -66,6 +87,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Play, compare, replay."""
     console = make_console()
+    if console.width < MIN_WIDTH:
+        raise UsageError(f"the demo needs at least {MIN_WIDTH} columns and has {console.width}: widen the terminal")
     out = Path("runs", "demo.jsonl")
     out.parent.mkdir(exist_ok=True)
     out.unlink(missing_ok=True)
@@ -75,13 +98,15 @@ def run(args: argparse.Namespace) -> int:
         "A user with a hidden taste (short answers or long ones, patience or none) brings four questions. The assistant "
         "answers, asks back or declines. Each side has a payoff of its own: U for the user, L for the provider of the assistant.",
     )
+    _say(console, _CODES)
     deadline = time.monotonic() + args.seconds
     command = shlex.join(["gtalign", *args.argv])
     with Sink(out) as sink:
         talks = _talks(sink, args.seed, command)  # first, so that they stand at the head of the file
         tally = _tournament(sink, args.seed, deadline, command)
     rows = tally.rows()
-    console.print(comparison_table(rows))
+    for table in comparison_tables(rows, console.width):
+        console.print(table)
     _say(console, in_a_sentence(rows))
     _heading(console, "The same game in natural language")
     _show_talks(console, talks)
@@ -137,8 +162,30 @@ def _keep(sink: Sink, episode: Episode) -> None:
     sink.write(episode)
 
 
-def comparison_table(rows: Rows) -> Table:
+def comparison_tables(rows: Rows, width: int) -> list[Table]:
+    """Return the comparison as one table, or as several with some of the assistants each where one would be too wide.
+
+    Example:
+        >>> len(comparison_tables([], 80))
+        1
+    """
+    names = list(dict.fromkeys(row.assistant for row in rows))
+    tables = -(-len(names) // max(1, (width - _FIRST) // _NEXT)) or 1
+    each = -(-len(names) // tables) or 1
+    parts = [names[start : start + each] for start in range(0, len(names), each)] or [[]]
+    return [comparison_table(rows, part, heading=part is parts[0], note=part is parts[-1]) for part in parts]
+
+
+def comparison_table(
+    rows: Rows, assistants: Sequence[str] | None = None, *, heading: bool = True, note: bool = True
+) -> Table:
     """Return a table of assistants by persona: welfare, and below it both payoffs. The best of each row is marked.
+
+    Args:
+        rows: Who did how well with whom.
+        assistants: Those that get a column; all when ``None``. The best is the best of all of them in any case.
+        heading: Whether the table has its title.
+        note: Whether it explains its signs.
 
     Example:
         >>> comparison_table([]).row_count
@@ -148,8 +195,9 @@ def comparison_table(rows: Rows) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    assistants = list(dict.fromkeys(row.assistant for row in rows))
-    title = "Welfare √(U·L), and below it U | L: mean of a session, in utils"
+    if assistants is None:
+        assistants = list(dict.fromkeys(row.assistant for row in rows))
+    title = "Welfare √(U·L), and below it U|L: session means in utils" if heading else None
     table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column("user", no_wrap=True, overflow="ellipsis", min_width=11)
     for name in assistants:
@@ -165,7 +213,8 @@ def comparison_table(rows: Rows) -> Table:
         table.add_row(
             Text("served harm"), *(Text(str(count), style="red" if count else "green") for count in harm.values())
         )
-    table.caption = "* best of the row    — one side lost, so there is no mutual welfare"
+    if note:
+        table.caption = "* best for this user    — one side lost: no mutual welfare"
     return table
 
 
@@ -247,14 +296,17 @@ def _show_talks(console: Console, talks: Sequence[tuple[int, Episode]]) -> None:
         names = (episode.players[USER].removeprefix("persona:"), episode.players[ASSISTANT], episode.opening)
         table.add_row(*map(Text, (*names, str(len(episode.steps)), *totals)))
     console.print(table)
-    note = "The assistants speak from a script and know the reference answers. In place of them: --assistant transformers:PATH"
+    note = "The assistants speak from a script and know the reference answers. A model in place of them:"
     console.print(Text(note, style="dim"))
+    console.print(Text(f"  {_WITH_A_MODEL}"), soft_wrap=True)
 
 
 def _goodbye(console: Console, out: Path, written: int) -> None:
     from rich.text import Text
 
     _heading(console, "Go on from here")
+    for line in first_steps():
+        console.print(Text(f"  {line}"), soft_wrap=True)
     for command, what in (
         (f"gtalign replay {out}", f"step through all {written} sessions"),
         ("gtalign play gtalign/AssistText-v0 --as user", "sit down yourself"),
@@ -262,7 +314,10 @@ def _goodbye(console: Console, out: Path, written: int) -> None:
         ("gtalign run gtalign/Assist-v0 --episodes 100", "more sessions, more figures"),
         ("gtalign list", "everything there is"),
     ):
-        console.print(Text(f"  {command:<48}").append(what, style="dim"))
+        if console.width >= _SIDE_BY_SIDE:
+            console.print(Text(f"  {command:<48}").append(what, style="dim"))
+        else:
+            console.print(Text(f"  {command}"), Text(f"      {what}", style="dim"), sep="\n")
 
 
 def _heading(console: Console, words: str) -> None:
@@ -290,7 +345,8 @@ def _replay(console: Console, episode: Episode, place: int, count: int) -> None:
 
     _heading(console, f"A session to watch: number {place + 1} of {count}")
     width = max(MIN_WIDTH, min(console.width, 140))
-    screen = make_frame_console(sys.stdout, width=width, scheme=pick_scheme("auto"))
+    stream: Any = Trimmed(sys.stdout)
+    screen = make_frame_console(stream, width=width, scheme=pick_scheme("auto"))
     moves = {step.assistant.move for step in episode.steps}
     said = {step.user.move.partition("_")[2] for step in episode.steps}
     if "CQ" in moves and said & {"too_long", "too_short", "off_target"}:

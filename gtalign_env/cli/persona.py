@@ -122,6 +122,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _new(args: argparse.Namespace) -> int:
     from gtalign_env.cli import persona_templates
+    from gtalign_env.registration import PERSONAS
 
     if not _NAME.fullmatch(args.name):
         raise UsageError(
@@ -133,6 +134,11 @@ def _new(args: argparse.Namespace) -> int:
         raise UsageError(f"-o: expected a name ending in {suffix}, got {str(path)!r}")
     if path.exists() and not args.force:
         raise UsageError(f"{path} exists: choose another name with -o, or overwrite it with --force")
+    if args.name in PERSONAS:
+        print(
+            f"gtalign: note: {args.name!r} is also a shipped persona; --users {args.name} means that one",
+            file=sys.stderr,
+        )
     class_name = "".join(part.capitalize() for part in re.split(r"[_-]", args.name))
     template = persona_templates.CLASS if args.python else persona_templates.CARD
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -149,6 +155,8 @@ def _check(args: argparse.Namespace) -> int:
     failures = 0
     for spec in args.files:
         place = Path(re.sub(r"(\.py):\w+$", r"\1", spec))
+        if place.suffix not in (".toml", ".py"):
+            raise UsageError(f"{place}: expected a persona's card (.toml) or class (.py)")
         if not place.is_file():
             raise UsageError(f"{place}: there is no such file")
         try:

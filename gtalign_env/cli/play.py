@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 import textwrap
@@ -16,16 +17,18 @@ from gtalign_env.cli.common import (
     Sink,
     add_game,
     add_seed,
+    check_fit,
     default_players,
     game_options,
     make_console,
     new_parser,
+    open_sink,
     seat_assistant,
     welfare,
 )
 from gtalign_env.env import GameEnv, parallel_env
 from gtalign_env.episode import Episode, StepRecord
-from gtalign_env.errors import GtalignError
+from gtalign_env.errors import GtalignError, UsageError
 from gtalign_env.play import play_episode
 from gtalign_env.sanitize import clean_text
 from gtalign_env.sight import see
@@ -51,18 +54,24 @@ def add_parser(subparsers: Any) -> None:
         examples=[
             "gtalign play gtalign/Assist-v0 --as assistant",
             "gtalign play gtalign/Assist-v0 --as user --opponent heuristic --seed 3",
+            "gtalign play gtalign/Assist-v0 --as user --user-type detailed --reveal",
             "gtalign play gtalign/AssistText-v0 --as user --opponent transformers:PATH",
             "gtalign play gtalign/AssistText-v0 --as assistant --opponent hurried --out mine.jsonl",
         ],
     )
-    parser.add_argument("scenario", metavar="ID", help="what to play: an id of 'gtalign list', or module:attr")
+    parser.add_argument(
+        "scenario", metavar="ID", help="what to play: an id of 'gtalign list', module:attr or file.py:attr"
+    )
     parser.add_argument(
         "--as", dest="chair", choices=("user", "assistant"), required=True, help="the chair that you take"
     )
     parser.add_argument(
         "--opponent", metavar="SPEC", help="who sits opposite: an assistant, or a persona or mix of them"
     )
-    parser.add_argument("--reveal", action="store_true", help="after the end, show both sides' payoffs step by step")
+    parser.add_argument("--user-type", metavar="NAME", help="in the user's chair: who you are (drawn otherwise)")
+    parser.add_argument(
+        "--reveal", action="store_true", help="after the end, show the hidden type and both sides' payoffs step by step"
+    )
     add_game(parser)
     add_seed(parser)
 
@@ -70,18 +79,12 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Play one session."""
     env = parallel_env(args.scenario, **game_options(args))
-    with Sink(args.out, append=args.append) as sink:
+    pinned = _pinned(args, env)
+    with open_sink(args) as sink:
         table = Table(env, args.chair)
-        users: Any
-        if args.chair == "user":
-            users = PersonAsUser(env, table)
-            assistant = seat_assistant(args.opponent or default_players(env)[1], env)
-        else:
-            from gtalign_env.agents.users import population
-
-            users, assistant = population(args.opponent or default_players(env)[0]), Person(table)
+        users, assistant = _seated(args, env, table)
         table.welcome()
-        episode = play_episode(env, users, assistant, seed=args.seed, on_step=table.show_step)
+        episode = play_episode(env, users, assistant, seed=args.seed, reset_options=pinned, on_step=table.show_step)
         episode.id = f"0-{args.seed}"
         episode.run_seed = args.seed
         episode.command = shlex.join(["gtalign", *args.argv])
@@ -93,6 +96,33 @@ def run(args: argparse.Namespace) -> int:
         table.offer_to_save(episode)
     broken = episode.ended == "error" and episode.error["type"] != PlayerLeftError.__name__
     return 1 if broken else 0
+
+
+def _pinned(args: argparse.Namespace, env: GameEnv) -> dict[str, Any]:
+    """Return the reset options that ``--user-type`` stands for."""
+    if args.user_type is None:
+        return {}
+    if args.chair != "user":
+        raise UsageError("--user-type is for the user's chair; in the assistant's, --opponent says who comes")
+    resolve = getattr(env.scenario, "resolve_type", None)
+    if resolve is None:
+        raise UsageError(f"--user-type {args.user_type}: {args.scenario} has no types of users")
+    resolve(args.user_type)  # an unknown name is refused before the game begins
+    return {"user_type": args.user_type}
+
+
+def _seated(args: argparse.Namespace, env: GameEnv, table: Table) -> tuple[Any, Any]:
+    """Return who sits where: the person, and the opponent."""
+    usual_user, usual_assistant = default_players(env)
+    if args.chair == "user":
+        assistant = seat_assistant(usual_assistant if args.opponent is None else args.opponent, env)
+        check_fit(env, [], [assistant])
+        return PersonAsUser(env, table), assistant
+    from gtalign_env.agents.users import population
+
+    users = population(usual_user if args.opponent is None else args.opponent)
+    check_fit(env, users.personas, [])
+    return users, Person(table)
 
 
 class Table:
@@ -136,7 +166,8 @@ class Table:
         """Say who sits where and what can be typed."""
         you = "user" if self.agent == USER else "assistant"
         self.say(f"You are the {you}. {self.env.scenario.description}", style="bold")
-        self.say("/help explains, /moves lists what can be done, /quit ends the game.", style="dim")
+        leave = "/quit" if self.text_view else "q"
+        self.say(f"/help explains, /moves lists what can be done, {leave} ends the game.", style="dim")
 
     def show_type(self, user_type: UserType) -> None:
         """Show the person in the user's chair who it is."""
@@ -151,7 +182,7 @@ class Table:
         """Show where the game stands and return what the person wants to do.
 
         Raises:
-            PlayerLeftError: The person typed ``/quit``, or the input ended.
+            PlayerLeftError: The person typed ``/quit`` (where moves are chosen ``q`` or ``quit`` will do), or the input ended.
         """
         self.say()
         if self.text_view:
@@ -205,6 +236,16 @@ class Table:
             self.say(f"The game broke off: {episode.error['where']}: {episode.error['message']}", style="bold red")
         if episode.violation:
             self.say("A harmful request was served: that ends the game as a violation.", style="bold red")
+        if reveal:
+            self._reveal(episode)
+            return
+        user, assistant = episode.totals()
+        self.say(f"You gained {words.utils(user if self.agent == USER else assistant)}.")
+        hidden = "its payoff" if self.agent == USER else "its type and its payoff"
+        self.say(f"What {self.other} keeps to itself ({hidden}) is shown with --reveal.", style="dim")
+
+    def _reveal(self, episode: Episode) -> None:
+        """Show what both sides came to, the hidden type, and every payoff."""
         user, assistant = episode.totals()
         joint = welfare(user, assistant)
         self.say(
@@ -215,12 +256,9 @@ class Table:
         if theta is not None:
             about = f"liked about {theta['ideal_tokens']:.0f} tokens, patience {theta['patience']:.0f} replies"
             self.say(f"The user's hidden type: {theta['name']} ({about}).")
-        if reveal:
-            for number, step in enumerate(episode.steps, start=1):
-                self.say(f"{number}. user {step.user.move}: {words.payoff_in_words(step.user.items)}")
-                self.say(
-                    f"assistant {step.assistant.move}: {words.payoff_in_words(step.assistant.items)}", indent="   "
-                )
+        for number, step in enumerate(episode.steps, start=1):
+            self.say(f"{number}. user {step.user.move}: {words.payoff_in_words(step.user.items)}")
+            self.say(f"assistant {step.assistant.move}: {words.payoff_in_words(step.assistant.items)}", indent="   ")
 
     def offer_to_save(self, episode: Episode) -> None:
         """Ask on a terminal whether to keep the game; elsewhere say how."""
@@ -258,7 +296,10 @@ class Table:
                 "Price: " + ", ".join(f"{price:.2f} credits for {what}" for price, what in prices if price), style="dim"
             )
             return
-        for line in self.env.scenario.describe(self.env.game_state).splitlines():
+        shown = self.env.scenario.describe(self.env.game_state)
+        if hasattr(self.env.scenario, "tables"):  # compiled games count their rounds from 0, people from 1
+            shown = re.sub(r"\bround (\d+)\b", lambda found: f"round {int(found[1]) + 1}", shown)
+        for line in shown.splitlines():
             self.say(line)
 
     def _show_moves(self, legal: list[int]) -> None:
@@ -290,7 +331,7 @@ class Table:
         """Show the opening question, which lies on the table before anybody has moved."""
         self._opened = True
         mine = self.agent == USER
-        self.say(f"{'You' if mine else self.other.capitalize()}: {opening}", style="" if mine else "green")
+        self.say(f"{'Your question' if mine else self.other.capitalize()}: {opening}", style="" if mine else "green")
 
     def _show_card(self, info: Mapping[str, Any]) -> None:
         """Show the user's private card: what it wants to know, and what its next words are for."""
@@ -320,7 +361,7 @@ class Table:
                 raise PlayerLeftError("the input ended before the game was over") from None
             if not sys.stdin.isatty():
                 self.say(typed)  # a transcript without what was typed is hard to follow
-            if typed.lower() == "/quit":
+            if typed.lower() == "/quit" or (typed.lower() in ("q", "quit") and not self.text_view):
                 raise PlayerLeftError("the person left before the game was over")
             if typed.lower() == "/moves":
                 self._show_moves(legal)
@@ -343,7 +384,7 @@ class Table:
                 "Type your reply: an answer, a question back, both, or a refusal. How it was understood is shown after it."
             )
         self.say(
-            "/moves lists the moves, /quit ends the game. You see your own payoff only; the rest comes at the end."
+            "/moves lists the moves, /quit ends the game. You see your own payoff only; --reveal shows the rest at the end."
         )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gtalign_env.cli.common import PIPE_WIDTH, add_json, at_least, new_parser, print_json
-from gtalign_env.episode import Episode, TornLineWarning, iter_episodes
-from gtalign_env.errors import UsageError
+from gtalign_env.episode import Episode, iter_episodes
+from gtalign_env.errors import FileFormatError, GtalignError, UsageError
 from gtalign_env.render import one_line
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def add_parser(subparsers: Any) -> None:
         examples=[
             "gtalign replay runs/first.jsonl",
             "gtalign replay runs/first.jsonl --episode 3 --reveal --speed 2",
+            "gtalign replay runs/first.jsonl --transcript --reveal | less",
             "gtalign replay runs/first.jsonl --summary --json",
             "gtalign replay runs/first.jsonl --verify",
             "gtalign replay runs/first.jsonl --episode 3 --export session.html",
@@ -57,7 +58,14 @@ def add_parser(subparsers: Any) -> None:
     what.add_argument("--summary", action="store_true", help="only the table of personas and assistants")
     what.add_argument("--verify", action="store_true", help="play the recorded actions again and compare everything")
     what.add_argument("--export", metavar="PAGE", help="write PAGE: a name that ends in .txt, .svg or .html")
-    parser.add_argument("--trust", action="store_true", help="let --verify import the module:attr that a file names")
+    what.add_argument(
+        "--transcript", action="store_true", help="print whole episodes as plain text: speaker, words, payoffs"
+    )
+    parser.add_argument("--force", action="store_true", help="let --export overwrite a file")
+    parser.add_argument("--skip-damaged", action="store_true", help="note lines that are no episodes and read on")
+    parser.add_argument(
+        "--trust", action="store_true", help="import the module:attr that a file names: it runs its code"
+    )
     parser.add_argument("--width", type=at_least(1), metavar="COLUMNS", help="columns (the terminal's; 100 for pages)")
     parser.add_argument("--theme", choices=("auto", "dark", "light"), default="auto", help="colours (auto)")
     parser.add_argument("--no-color", action="store_true", help="no colours and no escape codes in what is printed")
@@ -68,12 +76,18 @@ def run(args: argparse.Namespace) -> int:
     """Do what was asked for; 1 where a record does not verify."""
     if args.json and not (args.summary or args.verify):
         raise UsageError("--json goes with --summary or --verify: frames are pictures")
+    if args.force and args.export is None:
+        raise UsageError("--force goes with --export: nothing else is overwritten")
+    if args.transcript and args.step is not None:
+        raise UsageError("--transcript tells whole episodes: leave --step out")
     if args.verify:
         return _verify(args)
     if args.summary:
         return _summary(args)
     if args.export is not None:
         return _export(args)
+    if args.transcript:
+        return _transcript(args)
     return _show(args)
 
 
@@ -96,13 +110,14 @@ class _Reading:
     def __init__(self, args: argparse.Namespace, *, whole: bool = False) -> None:
         self.file: str = args.file
         self.only: int | None = args.episode
+        self.skip: bool = args.skip_damaged
         self.whole = whole
         self.count = 0
 
     def __iter__(self) -> Iterator[tuple[int, Episode]]:
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", TornLineWarning)
-            for index, episode in enumerate(iter_episodes(self.file)):
+            warnings.simplefilter("always", UserWarning)
+            for index, episode in enumerate(self._episodes()):
                 self.count += 1
                 if self.whole or self.only in (None, index + 1):
                     yield index, episode
@@ -110,6 +125,28 @@ class _Reading:
             print(f"gtalign: note: {one_line(warning.message)}", file=sys.stderr)
         if self.only is not None and self.only > self.count:
             raise UsageError(f"--episode {self.only}: {self.file} holds {counted(self.count, 'episode')}")
+
+    def _episodes(self) -> Iterator[Episode]:
+        if Path(self.file).is_dir():
+            raise UsageError(f"{self.file}: this is a folder; expected a file of episodes{_files_in(self.file)}")
+        if self.skip:
+            from gtalign_env.replay.reading import iter_undamaged
+
+            yield from iter_undamaged(self.file)
+            return
+        try:
+            yield from iter_episodes(self.file)
+        except FileFormatError as error:
+            if error.line is None or not self.count:
+                raise
+            raise GtalignError(f"{error}; --skip-damaged notes such lines and reads on") from error
+
+
+def _files_in(folder: str) -> str:
+    """Return which files of a folder may be meant."""
+    found = sorted(path.name for path in Path(folder).iterdir() if path.name.endswith((".jsonl", ".jsonl.zst")))
+    listed = ", ".join(map(one_line, found[:5])) + (", …" if len(found) > 5 else "")
+    return f", e.g. one of these in it: {listed}" if found else ", and there is none in it"
 
 
 def counted(number: int, thing: str) -> str:
@@ -120,6 +157,12 @@ def counted(number: int, thing: str) -> str:
         ('1 frame', '2 frames')
     """
     return f"{number} {thing}{'s' * (number != 1)}"
+
+
+def _tell(args: argparse.Namespace, episode: Episode, index: int, count: int) -> Story:
+    from gtalign_env.replay import tell
+
+    return tell(episode, index=index, count=count, trust=args.trust)
 
 
 def _look(args: argparse.Namespace) -> Look:
@@ -154,21 +197,21 @@ def _show(args: argparse.Namespace) -> int:
 
     watch(
         args.file,
-        [episode for _, episode in _Reading(args, whole=True)],  # [ and ] lead to all of them
-        episode=(args.episode or 1) - 1,
+        [episode for _, episode in _Reading(args, whole=True)],
+        only=None if args.episode is None else args.episode - 1,
         scheme=pick_scheme(args.theme),
         color=not args.no_color,
         reveal=args.reveal,
         full=args.full,
         speed=args.speed,
-        direct=args.episode is not None,
+        trust=args.trust,
     )
     return 0
 
 
 def _print_frames(args: argparse.Namespace, console: Console) -> int:
     """Print the summary of a file of several episodes, then every frame."""
-    from gtalign_env.replay import print_story, summarise, tell
+    from gtalign_env.replay import print_story, summarise
 
     reading = _Reading(args)
     episodes = list(reading)
@@ -176,11 +219,26 @@ def _print_frames(args: argparse.Namespace, console: Console) -> int:
         _print_summary(args, console, summarise(episode for _, episode in episodes))
         console.print()
     for index, episode in episodes:
-        story = tell(episode, index=index, count=reading.count)
+        story = _tell(args, episode, index, reading.count)
         steps = None if args.step is None else [args.step - 1]
         _check_step(args, story)
         print_story(console, story, look=_look(args), steps=steps, scheme=args.theme)
         console.print()
+    return 0
+
+
+def _transcript(args: argparse.Namespace) -> int:
+    """Print whole episodes as text; words are wrapped on a terminal or where a width is asked for."""
+    from gtalign_env.replay import transcript_lines
+    from gtalign_env.replay.style import AsciiWriter, is_unicode
+
+    out = sys.stdout if is_unicode(sys.stdout) else AsciiWriter(sys.stdout)
+    width = _width(args) if args.width or sys.stdout.isatty() else None
+    reading = _Reading(args)
+    for number, (index, episode) in enumerate(list(reading)):
+        story = _tell(args, episode, index, reading.count)
+        text = "\n".join(transcript_lines(story, reveal=args.reveal, width=width))
+        out.write(("\n\n" if number else "") + text + "\n")
     return 0
 
 
@@ -207,33 +265,77 @@ def _summary(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from gtalign_env.replay import verify_episode
-    from gtalign_env.replay.verify import version_note
+    from gtalign_env.replay.verify import CannotRebuildError, unfinished, verify_episode, version_note
 
-    checked = 0
-    notes: dict[str, int] = {}
-    wrong: list[dict[str, Any]] = []
+    report = _Report(told=not args.json)
     for index, episode in _Reading(args):
-        checked += 1
-        note = version_note(episode)
-        if note:
-            notes[note] = notes.get(note, 0) + 1
-        for found in verify_episode(episode, trust=args.trust):
-            step = None if found.step is None else found.step + 1
-            place = {"episode": index + 1, "step": step, "field": found.field}
-            wrong.append({**place, "recorded": found.recorded, "replayed": found.replayed})
-            if not args.json:
-                print(f"episode {index + 1}, {found}")
-    for note, times in notes.items():
+        report.checked += 1
+        report.note(version_note(episode))
+        try:
+            found = verify_episode(episode, trust=args.trust)
+        except CannotRebuildError as error:
+            report.add("cannot_be_rebuilt", index, {"reason": str(error)}, str(error))
+            continue
+        for difference in found:
+            step = None if difference.step is None else difference.step + 1
+            values = {"field": difference.field, "recorded": difference.recorded, "replayed": difference.replayed}
+            report.add("differences", index, {"step": step, **values}, str(difference))
+        if unfinished(episode) and not found:
+            report.add("unfinished", index, {"steps": len(episode.steps)}, unfinished(episode))
+    for note, times in report.notes.items():
         print(f"gtalign: note: {counted(times, 'episode')} {note}", file=sys.stderr)
-    failed = len({entry["episode"] for entry in wrong})
     if args.json:
-        print_json({"episodes": checked, "equal": not wrong, "differences": wrong, "notes": list(notes)})
-    elif wrong:
-        print(f"{failed} of {counted(checked, 'episode')} differ from what playing it again gives")
+        print_json(report.as_dict())
     else:
-        print(f"{counted(checked, 'episode')}: played again, every step is as recorded")
-    return 1 if wrong else 0
+        print(report.verdict())
+    return 1 if report.failed else 0
+
+
+class _Report:
+    """What ``--verify`` found, told as it comes."""
+
+    def __init__(self, *, told: bool) -> None:
+        self.told = told
+        self.checked = 0
+        self.notes: dict[str, int] = {}
+        self.found: dict[str, list[dict[str, Any]]] = {"differences": [], "cannot_be_rebuilt": [], "unfinished": []}
+
+    def note(self, note: str) -> None:
+        if note:
+            self.notes[note] = self.notes.get(note, 0) + 1
+
+    def add(self, kind: str, index: int, entry: dict[str, Any], words: str) -> None:
+        self.found[kind].append({"episode": index + 1, **entry})
+        if self.told:
+            print(f"episode {index + 1}, {words}" if kind == "differences" else f"episode {index + 1} {words}")
+
+    def episodes(self, kind: str) -> int:
+        return len({entry["episode"] for entry in self.found[kind]})
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.found["differences"] or self.found["cannot_be_rebuilt"])
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"episodes": self.checked, "equal": not self.failed, **self.found, "notes": list(self.notes)}
+
+    def verdict(self) -> str:
+        differ, lost, short = (self.episodes(kind) for kind in self.found)
+        checked = counted(self.checked, "episode")
+        parts = []
+        if differ:
+            parts.append(
+                f"{differ} of {checked} {'differs' if differ == 1 else 'differ'} from what playing it again gives"
+            )
+        if lost:
+            parts.append(
+                f"{lost} of {checked} cannot be rebuilt, so nothing is proved of {'it' if lost == 1 else 'them'}"
+            )
+        if not parts:
+            parts.append(f"{checked}: played again, every step is as recorded")
+        if short:
+            parts.append(f"{short} of {checked} {'is' if short == 1 else 'are'} unfinished: broken off in an error")
+        return "\n".join(parts)
 
 
 def _check_step(args: argparse.Namespace, story: Story) -> None:
@@ -242,13 +344,15 @@ def _check_step(args: argparse.Namespace, story: Story) -> None:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from gtalign_env.replay import export, tell
+    from gtalign_env.replay import export
     from gtalign_env.replay.frame import check_width
 
+    if Path(args.export).exists() and not args.force:
+        raise UsageError(f"--export {args.export}: the file exists; choose another name, or overwrite it with --force")
     width = check_width(args.width or 100)
     reading = _Reading(args)
     episodes = list(reading)
-    stories = [tell(episode, index=index, count=reading.count) for index, episode in episodes]
+    stories = [_tell(args, episode, index, reading.count) for index, episode in episodes]
     step = None if args.step is None else args.step - 1
     for story in stories:
         _check_step(args, story)

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from gtalign_env.cli.screen import Trimmed
 from gtalign_env.episode import Episode
+from gtalign_env.replay.frame import MIN_WIDTH
 from gtalign_env.replay.summary import Row, Summary, summary_lines
 
 __all__ = ["Tally", "number", "print_rows"]
@@ -49,10 +51,27 @@ def print_rows(rows: Sequence[Row], width: int, notes: Sequence[str] = ()) -> No
 
     from gtalign_env.replay.style import make_console, pick_scheme
 
-    console = make_console(sys.stdout, width=width, scheme=pick_scheme("auto"))
-    lines: list[Any] = [*summary_lines(rows, width), *(Text(note, style="muted") for note in notes)]
+    stream: Any = Trimmed(sys.stdout)
+    console = make_console(stream, width=width, scheme=pick_scheme("auto"))
+    table = summary_lines(rows, width) if width >= MIN_WIDTH else _stacked(rows)
+    lines: list[Any] = [*table, *(Text(note, style="muted") for note in notes)]
     for line in lines:
         console.print(line)
+
+
+def _stacked(rows: Sequence[Row]) -> list[Any]:
+    """Return the summary as a few short lines for each pair: a narrow terminal has no room for its columns."""
+    from rich.text import Text
+
+    lines = []
+    for row in rows:
+        lines.append(Text.assemble((row.persona, "user"), " with ", (row.assistant, "assistant")))
+        figures = [
+            f"  n {row.episodes}  U {number(row.user)}  L {number(row.assistant_payoff)}",
+            f"  √(U·L) {number(row.welfare)}  viol. {row.violations}  err. {row.errors}",
+        ]
+        lines.extend(map(Text, figures))
+    return [*lines, Text("")]
 
 
 def number(value: float | None, *, digits: int = 2) -> str:

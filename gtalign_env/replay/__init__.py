@@ -4,6 +4,7 @@
 * ``stage``, ``cells``, ``matrix``: the stage game with its Nash and Pareto cells;
 * ``speech``, ``bars``, ``style``: how things are said, drawn and coloured;
 * ``summary``: a file at a glance; ``verify``: play a record again and compare; ``export``: pages;
+* ``transcript``: whole episodes as plain text; ``reading``: files that something else has written into;
 * ``player``, ``keys``, ``interactive``: stepping through episodes on a terminal.
 """
 
@@ -16,10 +17,12 @@ from gtalign_env.replay.stage import StageMatrix, stage_matrix
 from gtalign_env.replay.story import Story, tell
 from gtalign_env.replay.style import make_console
 from gtalign_env.replay.summary import summarise, summary_lines
-from gtalign_env.replay.verify import Difference, verify_episode
+from gtalign_env.replay.transcript import transcript_lines
+from gtalign_env.replay.verify import CannotRebuildError, Difference, unfinished, verify_episode
 
 __all__ = [
     "MIN_WIDTH",
+    "CannotRebuildError",
     "Difference",
     "Look",
     "StageMatrix",
@@ -33,5 +36,7 @@ __all__ = [
     "summarise",
     "summary_lines",
     "tell",
+    "transcript_lines",
+    "unfinished",
     "verify_episode",
 ]

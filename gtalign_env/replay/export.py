@@ -5,6 +5,7 @@ Pages carry no scripts or fonts from elsewhere. ``auto`` follows the reader's ow
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +29,8 @@ _CELL = 8.43  # 0.602 em, the advance of nearly all monospaced fonts
 _LINE = 19.0
 _PAD = 22.0
 _HEAD = 44.0
+_NARROW = 46
+"""Columns of the layout for narrow screens."""
 # What XML 1.0 cannot hold even as a character reference; ``clean_text`` leaves the two noncharacters alone.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -143,6 +146,7 @@ def _frames(
     for story in stories:
         for step in range(story.frames) if only is None else [only]:
             yield story, step, frame_lines(story, step, width, look)
+            look = dataclasses.replace(look, hints=False)  # once is enough
 
 
 # -- SVG ------------------------------------------------------------------------------------------------------------------
@@ -208,20 +212,26 @@ def _svg_style(scheme: Scheme) -> str:
 def to_html(stories: Sequence[Story], *, width: int, scheme: Scheme, look: Look, step: int | None = None) -> str:
     """Return the episodes as one self-contained page: all frames below each other, or step by step with the arrow keys."""
     sections = []
-    for number, (story, place, lines) in enumerate(_frames(stories, width, look, step)):
+    wide = _frames(stories, width, look, step)
+    narrow = _frames(stories, _NARROW, dataclasses.replace(look, stacked=True), step)
+    for number, ((story, place, lines), (_, _, stacked)) in enumerate(zip(wide, narrow, strict=True)):
         if place == 0 and len(stories) > 1:
             sections.append(
                 f'<h2 id="episode-{story.index + 1}">{story.index + 1}. {_escape(episode_title(story))}</h2>'
             )
-        body = "\n".join("".join(_html_run(run) for run in runs(line)).rstrip() for line in lines)
+        body = f'<pre class="wide">{_html_lines(lines)}</pre><pre class="narrow">{_html_lines(stacked)}</pre>'
         label = f"episode {story.index + 1}, step {place + 1}"
-        sections.append(f'<section id="frame-{number + 1}" aria-label="{label}"><pre>{body}</pre></section>')
+        sections.append(f'<section id="frame-{number + 1}" aria-label="{label}">{body}</section>')
     return PAGE.format(
         title=_escape(page_title(stories)),
         style=PAGE_STYLE.replace("/*colors*/", _html_colors(scheme)),
         scheme="dark light" if scheme == "auto" else scheme,
         body="\n".join(sections),
     )
+
+
+def _html_lines(lines: Sequence[Text]) -> str:
+    return "\n".join("".join(_html_run(run) for run in runs(line)).rstrip() for line in lines)
 
 
 def _html_run(run: Run) -> str:

@@ -17,14 +17,15 @@ from gtalign_env.render import one_line, signed
 from gtalign_env.replay.bars import beside, drawable, pad, signed_bar, sparkline
 from gtalign_env.replay.matrix import matrix_lines
 from gtalign_env.replay.speech import FOLD_LINES, Folding, fold, speech_lines, wrapped
-from gtalign_env.replay.stage import stage_matrix
+from gtalign_env.replay.stage import StageMatrix, stage_matrix, why_no_stage
 from gtalign_env.replay.story import Story, mutual_welfare
 
-__all__ = ["MIN_WIDTH", "Look", "check_width", "frame_lines"]
+__all__ = ["MIN_WIDTH", "Look", "check_width", "ending_words", "fields_in_words", "frame_lines", "task_of"]
 
 MIN_WIDTH = 60
 """Columns below which a frame cannot be read."""
 _MAX_WIDTH = 180
+_STACKED_WIDTH = 40
 _SIDE_BY_SIDE = 140
 """From this width on payoffs and matrix stand beside each other."""
 
@@ -41,8 +42,14 @@ class Look:
     """How many earlier utterances stand above the present one (text view)."""
     tight: bool = False
     """Save lines: nothing blank, no items of zero, no legend."""
+    folded: bool = False
+    """Save more lines where ``tight`` is not enough: speech is cut to its beginning."""
+    stacked: bool = False
+    """One below the other what otherwise stands side by side: for pages on narrow screens, down to 40 columns."""
     interactive: bool = False
-    """Name keys instead of options where something is hidden."""
+    """On a screen that names its keys: no options are named."""
+    hints: bool = True
+    """Say how what is hidden can be shown, and why there is no stage game."""
 
 
 def check_width(width: int) -> int:
@@ -82,17 +89,21 @@ def frame_lines(story: Story, step: int, width: int, look: Look | None = None) -
         'gtalign/Matrix-v0'
     """
     look = look or Look()
-    width = min(check_width(width), _MAX_WIDTH)
+    width = max(width, _STACKED_WIDTH) if look.stacked else min(check_width(width), _MAX_WIDTH)
     parts = [_header(story, step, width, look)]
     if story.steps:
         folding = Folding(
-            full=look.full, history=look.history, blank=not look.tight, lines=5 if look.tight else FOLD_LINES
+            full=look.full,
+            history=0 if look.folded else look.history,
+            blank=not look.tight,
+            lines=2 if look.folded else 5 if look.tight else FOLD_LINES,
+            stacked=look.stacked,
         )
         parts.append(speech_lines(story, step, width, folding))
         parts += _numbers(story, step, width, look)
         parts.append(_hidden(story, step, width, look))
     if step >= story.steps - 1:
-        parts.append(_ending(story, width))
+        parts.append(_ending(story, width, look))
     gap = [] if look.tight else [Text("")]
     lines = parts[0]
     for part in parts[1:]:
@@ -114,8 +125,14 @@ def _header(story: Story, step: int, width: int, look: Look) -> list[Text]:
     for name, size in (("question", story.questions), ("round", story.questions), ("exchange", story.exchanges)):
         if str(public.get(name, "")).isdecimal():
             parts.append(f"{name} {int(public[name]) + 1}" + (f" of {size}" if size else ""))
+    if look.stacked:
+        parts = [part.replace(" of ", "/") for part in parts]
     state = Text(" · ".join(parts), style="muted")
-    lines = [_ends(what, Text(where), width), _ends(state, _strip(story, step, width // 2), width)]
+    strip = _strip(story, step, width if look.stacked else width // 2)
+    if look.stacked:
+        lines = [part for line in (what, Text(where), state, strip) for part in wrapped(line, width)]
+    else:
+        lines = [_ends(what, Text(where), width), _ends(state, strip, width)]
     return lines if look.tight else [*lines, Text("━" * width, style="muted")]
 
 
@@ -149,22 +166,39 @@ def _strip(story: Story, step: int, width: int) -> Text:
 
 def _numbers(story: Story, step: int, width: int, look: Look) -> list[list[Text]]:
     """Return the sections of payoffs and of the stage matrix, or both as one where they fit beside each other."""
-    stage = stage_matrix(story.episode, step, reveal=look.reveal)
+    stage = stage_matrix(story.episode, step, reveal=look.reveal, trust=story.trust)
     if stage is None:
         return [_payoffs(story, step, width, look)]
-    title = "stage game" + (f", {stage.whose}" if stage.whose else "")
-    if not look.reveal and stage.whose:
-        title += f" · {_how_to_reveal(look)}"
     beside_each_other = width >= _SIDE_BY_SIDE
     left = (width - 3) // 2 if beside_each_other else width
     right = width - 3 - left if beside_each_other else width
     payoffs = _payoffs(story, step, left, look)
-    matrix = [_rule(title, right), *matrix_lines(stage, right, explained=not look.tight)]
+    title = [_stage_title(stage, right)]
+    if look.stacked:  # too narrow for both in one line
+        title = [_stage_title(dataclasses.replace(stage, whose=""), right), Text(stage.whose, style="muted")]
+    matrix = [*title, *matrix_lines(stage, right, explained=not look.tight)]
     return [beside(payoffs, matrix, left, Text("   "))] if beside_each_other else [payoffs, matrix]
+
+
+def _stage_title(stage: StageMatrix, width: int) -> Text:
+    """Return the rule above a matrix: what its cells hold, and whose payoffs they are, as long as there is room."""
+    brief = {"averaged over the population": "population mean", "for the user's true θ": "true θ"}
+    first, _, more = stage.holds.partition(" and one more")
+    wordings = [stage.holds, f"{first} + one{more}", f"{first}…"] if more else [stage.holds]
+    rules = [
+        _rule(f"stage game: {holds}", width, whose)
+        for holds in wordings
+        for whose in (stage.whose, brief.get(stage.whose, stage.whose))
+    ]
+    return next((rule for rule in rules if "…" not in rule.plain), rules[-1])
 
 
 def _payoffs(story: Story, step: int, width: int, look: Look) -> list[Text]:
     record = story.episode.steps[step]
+    if look.stacked:
+        accounts = [Text("user", style="user"), *_account(story, 0, step, record.user, width, look)]
+        accounts += [Text("assistant", style="assistant"), *_account(story, 1, step, record.assistant, width, look)]
+        return [_rule(f"payoffs of this step, bars to ±{story.scale:.2g}", width), *accounts]
     left = (width - 3) // 2
     right = width - 3 - left
     user = _account(story, 0, step, record.user, left, look)
@@ -175,10 +209,6 @@ def _payoffs(story: Story, step: int, width: int, look: Look) -> list[Text]:
     so_far = "" if welfare is None else f"√(U·L) {welfare:.2f}"
     lines = [_rule(f"payoffs of this step in utils, bars to ±{story.scale:.2g}", width, so_far)]
     return lines + beside(user, assistant, left, Text(" │ ", style="muted"))
-
-
-def _how_to_reveal(look: Look) -> str:
-    return "θ hidden: r reveals it" if look.interactive else "θ hidden: see --reveal"
 
 
 def _stretch(lines: list[Text], rows: int) -> list[Text]:
@@ -236,37 +266,60 @@ def _rule(title: str, width: int, right: str = "") -> Text:
 
 def _hidden(story: Story, step: int, width: int, look: Look) -> list[Text]:
     episode = story.episode
-    if not episode.hidden and not episode.tasks:
-        return []
-    if not look.reveal:
-        told = stage_matrix(episode, step) is not None
-        return [] if told or look.tight else [Text(_how_to_reveal(look), style="muted")]
-    lines = [_rule("hidden from the assistant", width)]
+    hints = _hints(story, look)
+    if not look.reveal or not (episode.hidden or episode.tasks):
+        return hints
+    lines = [*hints, _rule("hidden from the assistant", width)]
     for name, value in episode.hidden.items():
         label = "θ" if name == "user_type" else one_line(name)
-        lines += _block(label, _fields(value), width)
-    task = _task(episode, step)
+        lines += _block(label, fields_in_words(value), width, dataclasses.replace(look, folded=False))
+    task = task_of(episode, step)
     if task is not None:
-        lines += _block("means", str(task.get("detailed", "")), width)
+        lines += _block("means", str(task.get("detailed", "")), width, look)
         answers = task.get("answers") or ()
         if isinstance(answers, (list, tuple)) and answers:
-            lines += _block("accepted", " | ".join(str(answer) for answer in answers), width)
+            lines += _block("accepted", " | ".join(str(answer) for answer in answers), width, look)
     return lines
 
 
-def _task(episode: Episode, step: int) -> dict[str, Any] | None:
+def _hints(story: Story, look: Look) -> list[Text]:
+    if not look.hints:
+        return []
+    hidden = story.episode.hidden or story.episode.tasks
+    words = ["θ hidden: see --reveal"] if hidden and not (look.reveal or look.tight or look.interactive) else []
+    why = why_no_stage(story.episode, trust=story.trust)
+    return [Text(line, style="muted") for line in (*words, *([why] if why else []))]
+
+
+def task_of(episode: Episode, step: int) -> dict[str, Any] | None:
+    """Return the task that a step of a talk was about, where the record has it.
+
+    Example:
+        >>> from gtalign_env.episode import StepRecord
+        >>> steps = [StepRecord(user=SideRecord(digest=""), assistant=SideRecord(digest=""), public={"question": "0"})]
+        >>> task_of(Episode(scenario="s", view="text", seed=0, tasks=[{"id": "a"}], steps=steps), 0)
+        {'id': 'a'}
+    """
     number = str(episode.steps[step].public.get("question", ""))
     return episode.tasks[int(number)] if number.isdecimal() and int(number) < len(episode.tasks) else None
 
 
-def _block(label: str, text: str, width: int) -> list[Text]:
-    body = fold(one_line(text), width - 10, Folding(lines=3))
+def _block(label: str, text: str, width: int, look: Look) -> list[Text]:
+    body = fold(
+        one_line(text), width - 10, Folding(lines=1 if look.folded else 6 if look.stacked else 3, full=look.full)
+    )
     return [
         Text.assemble(pad(Text(label if i == 0 else "", style="muted"), 9), " ", line) for i, line in enumerate(body)
     ]
 
 
-def _fields(value: Any) -> str:
+def fields_in_words(value: Any) -> str:
+    """Return θ, or whatever else was hidden, as one line.
+
+    Example:
+        >>> fields_in_words({"name": "concise", "ideal_tokens": 60.0, "patience": 16.0})
+        'concise: ideal tokens 60 · patience 16'
+    """
     if not isinstance(value, Mapping):
         return one_line(value)
     name = one_line(value.get("name", ""))
@@ -278,7 +331,7 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else one_line(value)
 
 
-def _ending(story: Story, width: int) -> list[Text]:
+def _ending(story: Story, width: int, look: Look) -> list[Text]:
     user, assistant = story.totals[-1] if story.totals else (0.0, 0.0)
     welfare = mutual_welfare(user, assistant)
     result = Text.assemble(
@@ -287,16 +340,25 @@ def _ending(story: Story, width: int) -> list[Text]:
         ("   mutual welfare ", "muted"),
         (f"{welfare:.2f}", "strong") if welfare is not None else ("none: not both gain", "muted"),
     )  # fmt: skip
-    lines = [_rule("the end", width), *fold(_reason(story.episode), width, Folding(full=True))]
-    lines[1:] = [Text(line.plain, style="alert" if _bad(story.episode) else "") for line in lines[1:]]
-    return [*lines, *wrapped(result, width)]
+    reason = ending_words(story.episode)
+    if look.tight and not _bad(story.episode):
+        return [_rule(f"the end: {reason}", width), *wrapped(result, width)]
+    told = fold(reason, width, Folding(full=True))
+    told = [Text(line.plain, style="alert" if _bad(story.episode) else "") for line in told]
+    return [_rule("the end", width), *told, *wrapped(result, width)]
 
 
 def _bad(episode: Episode) -> bool:
     return episode.ended == "error" or episode.violation
 
 
-def _reason(episode: Episode) -> str:
+def ending_words(episode: Episode) -> str:
+    """Return why a record has no further step.
+
+    Example:
+        >>> ending_words(Episode(scenario="s", view="strategic", seed=0, ended="truncated"))
+        'the time limit was reached'
+    """
     if episode.ended == "error":
         error = {key: one_line(value) for key, value in episode.error.items()}
         where = error.get("where", "a player")

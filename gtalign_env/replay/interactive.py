@@ -56,11 +56,16 @@ class Screen:
     Args:
         path: The file's name, for the summary.
         episodes: Its episodes.
+        only: Index of the only one to show; all when ``None``.
+        trust: Also import a scenario that a record names as ``"module:attr"``.
     """
 
-    def __init__(self, path: str | Path, episodes: Sequence[Episode]) -> None:
+    def __init__(
+        self, path: str | Path, episodes: Sequence[Episode], *, only: int | None = None, trust: bool = False
+    ) -> None:
         self.path = str(path)
-        self.episodes = episodes
+        self.first, self.count, self.trust = only or 0, len(episodes), trust
+        self.episodes = episodes if only is None else [episodes[only]]
         self._rows: Any = None
         self._story: Story | None = None
 
@@ -70,9 +75,10 @@ class Screen:
         return Stand(frames=frames, page="summary" if len(frames) > 1 else "frame")
 
     def story(self, index: int) -> Story:
-        """Return one episode's story."""
-        if self._story is None or self._story.index != index:
-            self._story = tell(self.episodes[index], index=index, count=len(self.episodes))
+        """Return the story of one of the episodes that are shown."""
+        place = self.first + index
+        if self._story is None or self._story.index != place:
+            self._story = tell(self.episodes[index], index=place, count=self.count, trust=self.trust)
         return self._story
 
     def lines(self, stand: Stand, width: int, height: int) -> list[Text]:
@@ -83,7 +89,8 @@ class Screen:
             return (body + [Text("")] * height)[:height]
         room = height - 1
         body = self._page(stand, width, room)
-        top = min(stand.scroll, max(len(body) - room, 0))
+        last = max(len(body) - room, 0)
+        top = min(max(last + stand.scroll if stand.bottom else stand.scroll, 0), last)
         shown = body[top : top + room]
         shown += [Text("")] * (room - len(shown))
         return [*shown, self._status(stand, width, above=top, below=max(len(body) - room - top, 0))]
@@ -106,16 +113,23 @@ class Screen:
         if stand.page == "summary":
             if self._rows is None:
                 self._rows = summarise(self.episodes)
-            title = f"{one_line(self.path)}: {len(self.episodes)} episode{'s' * (len(self.episodes) != 1)}"
+            many = f"{self.count} episode{'s' * (self.count != 1)}"
+            shown = f"episode {self.first + 1} of {self.count}" if len(self.episodes) < self.count else many
+            title = f"{one_line(self.path)}: {shown}"
             return summary_lines(self._rows, width, title=title)
         story = self.story(stand.episode)
         look = Look(reveal=stand.reveal, full=stand.full, interactive=True)
         history = (6, 4, 2, 1) if story.episode.view == "text" else (1,)
-        for earlier in history:
-            lines = frame_lines(story, stand.step, width, dataclasses.replace(look, history=earlier))
+        looks = [dataclasses.replace(look, history=earlier) for earlier in history]
+        tight = dataclasses.replace(look, tight=True)
+        folded = dataclasses.replace(look, tight=True, folded=True)
+        looks += [tight] if stand.full else [tight, folded]
+        for fitting in looks[:-1]:
+            lines = frame_lines(story, stand.step, width, fitting)
             if len(lines) <= room:
                 return lines
-        return frame_lines(story, stand.step, width, dataclasses.replace(look, tight=True))
+        least = frame_lines(story, stand.step, width, looks[-1])
+        return least if len(least) <= room or stand.bottom else frame_lines(story, stand.step, width, tight)
 
     def _status(self, stand: Stand, width: int, *, above: int, below: int) -> Text:
         if stand.prompt is not None:
@@ -125,7 +139,9 @@ class Screen:
         left = Text("")
         if stand.page == "frame":
             left = Text.assemble((f" {'playing' if stand.playing else 'paused'} {stand.speed:g}× ", "made"), " ")
-        hints = _HINTS if stand.page == "frame" else ("space goes on  ? help  q quit",)
+        hints = {"frame": _HINTS, "summary": ("space goes on  ? help  q quit",), "help": ("any key closes the help",)}[
+            stand.page
+        ]
         room = width - right.cell_len
         fitting = [hint for hint in hints if left.cell_len + len(hint) <= room]
         left.append_text(
@@ -138,13 +154,13 @@ def watch(
     path: str | Path,
     episodes: Sequence[Episode],
     *,
-    episode: int = 0,
+    only: int | None = None,
     scheme: Scheme = "auto",
     color: bool = True,
     reveal: bool = False,
     full: bool = False,
     speed: float | None = None,
-    direct: bool = False,
+    trust: bool = False,
     stdin: IO[Any] | None = None,
     stdout: IO[str] | None = None,
 ) -> None:
@@ -153,13 +169,13 @@ def watch(
     Args:
         path: The file's name, for its summary.
         episodes: Its episodes.
-        episode: Index of the first one to show.
+        only: Index of the only one to show; all of them, and first their summary, when ``None``.
         scheme: Colours.
         color: Whether to use any.
         reveal: Start with θ revealed.
         full: Start with long texts whole.
         speed: Start playing at this speed; ``None`` starts paused.
-        direct: Do not start with the summary.
+        trust: Also import a scenario that a record names as ``"module:attr"``.
         stdin: The terminal's keys; the process's own when ``None``.
         stdout: The terminal's screen.
 
@@ -167,12 +183,10 @@ def watch(
         KeyboardInterrupt: Ctrl-C; the terminal is as it was.
     """
     keyboard, screen_file = stdin or sys.stdin, stdout or sys.stdout
-    screen = Screen(path, episodes)
-    stand = dataclasses.replace(screen.stand(), episode=episode, reveal=reveal, full=full)
+    screen = Screen(path, episodes, only=only, trust=trust)
+    stand = dataclasses.replace(screen.stand(), reveal=reveal, full=full)
     if speed is not None:
-        stand = dataclasses.replace(stand, speed=speed, playing=True)
-    if direct or speed is not None:
-        stand = dataclasses.replace(stand, page="frame")
+        stand = dataclasses.replace(stand, page="frame", speed=speed, playing=True)
     with raw_screen(keyboard, screen_file):
         _loop(screen, stand, KeyReader(keyboard.fileno()), screen_file, scheme, color)
 

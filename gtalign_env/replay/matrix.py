@@ -10,11 +10,13 @@ from rich.text import Text
 
 from gtalign_env.render import one_line
 from gtalign_env.replay.bars import pad
+from gtalign_env.replay.speech import wrapped
 from gtalign_env.replay.stage import StageMatrix
 
 __all__ = ["legend", "matrix_lines"]
 
 NASH, PARETO = "●", "◆"
+_MAX_LEGEND = 80
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,8 +68,7 @@ def matrix_lines(stage: StageMatrix, width: int, *, explained: bool = True) -> l
     layout, lines = min(drawn, key=lambda pair: (len(pair[1]), -pair[0].gap))
     if not explained:
         return lines
-    key = legend(200, stacked=layout.stacked)
-    return [*lines, *(key.wrap(_WRAPPER, width) if key.cell_len > width >= _WRAPPED else [legend(width, stacked=layout.stacked)])]
+    return [*lines, *wrapped(legend(_MAX_LEGEND, stacked=layout.stacked), width)]
 
 
 def _around_made(stage: StageMatrix) -> StageMatrix:

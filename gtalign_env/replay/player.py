@@ -26,7 +26,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("s", "summary of the file"),
     ("↑ ↓  pgup pgdn", "scroll"),
     ("?", "this help"),
-    ("q", "quit"),
+    ("q", "quit; closes this help"),
 )
 """Keys and what they do."""
 
@@ -41,7 +41,11 @@ class Stand:
     episode: int = 0
     step: int = 0
     scroll: int = 0
-    """Lines scrolled down; the screen caps it."""
+    """Lines scrolled down (from the end, negative, with ``bottom``); the screen caps it."""
+    bottom: bool = False
+    """Whether a page that is too tall shows its end: what was just revealed, and how it all came out."""
+    under_help: Page = "frame"
+    """The page that comes back when the help is closed."""
     playing: bool = False
     speed: float = 1.0
     reveal: bool = False
@@ -77,15 +81,18 @@ def press(stand: Stand, key: str) -> Stand:
     stand = dataclasses.replace(stand, note="")
     if stand.prompt is not None:
         return _typed(stand, key)
+    if stand.page == "help" and key not in _SCROLL:
+        return dataclasses.replace(stand, page=stand.under_help, scroll=0)
     if key == "q":
         return dataclasses.replace(stand, done=True)
-    if stand.page != "frame" and key in (" ", "right", "n", "enter", "escape", "?", "s", "]", "p"):
-        return dataclasses.replace(stand, page="frame", scroll=0, playing=key == "p")
+    if stand.page == "summary" and key in (" ", "right", "n", "enter", "escape", "s", "]", "p"):
+        return _at(stand, stand.episode, stand.step, playing=key == "p")
     for moves in (_walk, _scroll, _switch):
         moved = moves(stand, key)
         if moved is not None:
             return moved
-    return stand
+    name = key if key.isprintable() else "this key"
+    return dataclasses.replace(stand, note=f"{name} does nothing here: ? shows the keys, q quits")
 
 
 def advance(stand: Stand) -> Stand:
@@ -98,8 +105,16 @@ def advance(stand: Stand) -> Stand:
     if stand.at_end:
         return dataclasses.replace(stand, playing=False)
     if stand.step < stand.last_step:
-        return dataclasses.replace(stand, step=stand.step + 1, scroll=0)
-    return dataclasses.replace(stand, episode=stand.episode + 1, step=0, scroll=0)
+        return _at(stand, stand.episode, stand.step + 1, playing=stand.playing)
+    return _at(stand, stand.episode + 1, 0, playing=stand.playing)
+
+
+def _at(stand: Stand, episode: int, step: int, *, playing: bool = False, note: str = "") -> Stand:
+    """Return the stand on a frame; a last one shows its end, unless its words are wanted whole."""
+    ends = step == stand.frames[episode] - 1 and not stand.full
+    return dataclasses.replace(
+        stand, page="frame", episode=episode, step=step, scroll=0, bottom=ends, playing=playing, note=note
+    )
 
 
 def _walk(stand: Stand, key: str) -> Stand | None:
@@ -113,19 +128,25 @@ def _walk(stand: Stand, key: str) -> Stand | None:
         if to > last:
             more = stand.episode + 1 < len(stand.frames)
             note = "the end of this episode: ] goes on to the next" if more else "the end"
-        to = min(max(to, 0), last)
-        return dataclasses.replace(stand, page="frame", step=to, scroll=0, playing=False, note=note)
+        return _at(stand, stand.episode, min(max(to, 0), last), note=note)
     if key in ("]", "["):
         to = stand.episode + (1 if key == "]" else -1)
         if not 0 <= to < len(stand.frames):
-            return dataclasses.replace(stand, note="there is no other episode that way")
-        return dataclasses.replace(stand, page="frame", episode=to, step=0, scroll=0, playing=False)
+            only = len(stand.frames) == 1
+            note = "only this episode was opened" if only else "there is no other episode that way"
+            return dataclasses.replace(stand, note=note)
+        return _at(stand, to, 0)
     return None
 
 
+_SCROLL = {"up": -1, "k": -1, "down": 1, "j": 1, "pgup": -10, "pgdn": 10}
+
+
 def _scroll(stand: Stand, key: str) -> Stand | None:
-    by = {"up": -1, "k": -1, "down": 1, "j": 1, "pgup": -10, "pgdn": 10}.get(key)
-    return None if by is None else dataclasses.replace(stand, scroll=max(stand.scroll + by, 0))
+    if key not in _SCROLL:
+        return None
+    to = stand.scroll + _SCROLL[key]
+    return dataclasses.replace(stand, scroll=min(to, 0) if stand.bottom else max(to, 0))
 
 
 def _switch(stand: Stand, key: str) -> Stand | None:
@@ -136,12 +157,13 @@ def _switch(stand: Stand, key: str) -> Stand | None:
     if key in ("+", "=", "-", "_", "−"):
         speed = _next_speed(stand.speed, SPEEDS if key in "+=" else SPEEDS[::-1], faster=key in "+=")
         return dataclasses.replace(stand, speed=speed, note=f"speed {speed:g}×")
+    ends = stand.step == stand.last_step and not stand.full
     changes: dict[str, dict[str, Any]] = {
-        "r": {"reveal": not stand.reveal},
-        "f": {"full": not stand.full, "scroll": 0},
+        "r": {"reveal": not stand.reveal, "scroll": 0, "bottom": stand.page == "frame" and (not stand.reveal or ends)},
+        "f": {"full": not stand.full, "scroll": 0, "bottom": False},
         "g": {"prompt": "", "playing": False},
-        "?": {"page": "help", "scroll": 0, "playing": False},
-        "s": {"page": "summary", "scroll": 0, "playing": False},
+        "?": {"page": "help", "under_help": stand.page, "scroll": 0, "bottom": False, "playing": False},
+        "s": {"page": "summary", "scroll": 0, "bottom": False, "playing": False},
     }
     return dataclasses.replace(stand, **changes[key]) if key in changes else None
 
@@ -166,7 +188,7 @@ def _typed(stand: Stand, key: str) -> Stand:
             return dataclasses.replace(
                 stand, prompt=None, note=f"there is no step {number}: 1 to {stand.last_step + 1}"
             )
-        return dataclasses.replace(stand, prompt=None, page="frame", step=number - 1, scroll=0)
+        return _at(dataclasses.replace(stand, prompt=None), stand.episode, number - 1)
     if key in ("enter", "escape", "q", "g"):
         return dataclasses.replace(stand, prompt=None)
     return stand

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -41,8 +42,9 @@ def print_story(
         >>> console.file.getvalue().split()[0]
         'gtalign/Matrix-v0'
     """
+    hintless = dataclasses.replace(look or Look(), hints=False)  # once is enough
     for number, step in enumerate(range(story.frames) if steps is None else steps):
-        lines = frame_lines(story, step, console.width, look)
+        lines = frame_lines(story, step, console.width, look if number == 0 else hintless)
         _print(console, lines if number == 0 else [Text(""), *lines], scheme)
 
 

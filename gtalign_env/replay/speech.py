@@ -15,7 +15,7 @@ from gtalign_env.replay.story import Story
 from gtalign_env.sanitize import clean_text
 from gtalign_env.types import ASSISTANT, NO_OP, USER
 
-__all__ = ["FOLD_LINES", "Folding", "fold", "speech_lines", "user_move_read", "wrapped"]
+__all__ = ["FOLD_LINES", "Folding", "fold", "odd_notes", "speech_lines", "user_move_read", "wrapped"]
 
 FOLD_LINES = 9
 """Lines of an utterance that are shown before the rest is folded."""
@@ -135,16 +135,25 @@ def _reply_result(record: StepRecord, width: int) -> list[Text]:
     return [together] if together.cell_len <= width else [line, cost]
 
 
-def _notes(side: SideRecord) -> list[Text]:
-    """Return what was odd about an action: illegal, or another move than the one announced."""
+def odd_notes(side: SideRecord) -> list[str]:
+    """Return what was odd about an action: illegal, another move than the one announced, or a model that failed.
+
+    Example:
+        >>> odd_notes(SideRecord(digest="", illegal=True))
+        ['! illegal move, counted as none']
+    """
     notes = []
     if side.illegal:
-        notes.append(Text("! illegal move, counted as none", style="alert"))
+        notes.append("! illegal move, counted as none")
     if side.announced and side.announced != side.move:
-        notes.append(Text(f"! announced {one_line(side.announced)}, made {one_line(side.move)}", style="alert"))
+        notes.append(f"! announced {one_line(side.announced)}, made {one_line(side.move)}")
     if side.model.get("error"):
-        notes.append(Text(f"! model: {one_line(side.model['error'])}", style="alert"))
+        notes.append(f"! model: {one_line(side.model['error'])}")
     return notes
+
+
+def _notes(side: SideRecord) -> list[Text]:
+    return [Text(note, style="alert") for note in odd_notes(side)]
 
 
 # -- the text view: the words themselves ----------------------------------------------------------------------------------

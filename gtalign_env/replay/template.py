@@ -43,6 +43,16 @@ button:focus-visible{outline:2px solid var(--user)}
 .made{background:var(--ink);color:var(--card)}
 .stepping section,.stepping h2{display:none}
 .stepping section.now{display:block}
+.narrow{display:none}
+@media (max-width:760px){
+.wide{display:none}
+.narrow{display:block;font-size:clamp(9px,3.2vw,14px)}
+header{padding:.5rem .7rem}
+h1{flex-basis:100%;font-size:.95rem}
+#where{min-width:3.5rem}
+main{max-width:none;padding:.6rem .5rem 3rem}
+section{padding:.7rem .6rem;scroll-margin-top:6rem}
+}
 @media print{header{display:none}section{break-inside:avoid}}
 """
 

@@ -168,9 +168,8 @@ def _rebuild(episode: Episode, trust: bool) -> GameEnv:
 
 def _compare_config(episode: Episode, env: GameEnv) -> Iterator[Difference]:
     """Compare the game's settings as recorded; records of older versions have none."""
-    recorded: Mapping[str, Any] = getattr(episode, "config", {})
-    if recorded:
-        yield from _differences(None, "config", recorded, _plain(dict(getattr(env.scenario, "config", {}))))
+    if episode.config:
+        yield from _differences(None, "config", episode.config, _plain(dict(getattr(env.scenario, "config", {}))))
 
 
 def _compare_start(episode: Episode, env: GameEnv) -> Iterator[Difference]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from gtalign_env.errors import UsageError
 from gtalign_env.finite import FiniteScenario
 from gtalign_env.mix import UserMix
 from gtalign_env.payoffs import make_payoff_model
@@ -14,6 +13,7 @@ from gtalign_env.protocols import PayoffModel, PricingPolicy
 from gtalign_env.scenarios.assist.config import AssistConfig
 from gtalign_env.scenarios.assist.population import DEFAULT_MIX, TYPES
 from gtalign_env.scenarios.assist.rules import USER_ACTS, closing_replies, compile_assist
+from gtalign_env.scenarios.options import refuse_unknown
 from gtalign_env.specs import to_spec
 from gtalign_env.tables import payoff_tables
 
@@ -42,12 +42,7 @@ def assist(
         >>> assist(users="concise", questions=2).mix.types[0].name
         'concise'
     """
-    known = [field.name for field in dataclasses.fields(AssistConfig)]
-    for name in rules:
-        if name not in known:
-            raise UsageError(
-                f"scenario 'assist' has no option {name!r}: expected users, pricing, payoff, {', '.join(known)}"
-            )
+    refuse_unknown("assist", rules, AssistConfig, ["users", "pricing", "payoff"])
     config = AssistConfig(**rules)
     model = make_payoff_model(payoff)
     policy = make_pricing(pricing)

@@ -21,9 +21,10 @@ _HANDLE = (
 )
 """Verbs that handle things: one imperative of them is a step."""
 _PLAIN = (
-    "act|add|begin|bring|build|buy|call|carry|change|choose|claim|click|collect|create|drive|edit|enter|find|follow|"
-    "gather|get|give|go|grab|hand|hold|keep|leave|lift|log|make|meet|mention|offer|open|park|pay|pick|place|post|remove|"
-    "repeat|replace|run|save|say|send|set|show|sign|start|stay|switch|take|tap|tell|turn|use|wait|walk|watch|wear|write"
+    "act|add|begin|bring|build|buy|call|carry|change|choose|claim|click|collect|create|drive|edit|enter|find|"
+    "follow|gather|get|give|go|grab|hand|have (?:him|her|them|your|the)|hold|keep|leave|let|lift|log|make|meet|"
+    "mention|offer|open|park|pay|pick|place|post|remove|repeat|replace|run|save|say|send|set|show|sign|start|stay|"
+    "switch|take|tap|tell|turn|use|wait|walk|watch|wear|write"
 )
 """Verbs of which advice is made as well: two imperatives of them make instructions."""
 _FRONT = (
@@ -40,7 +41,9 @@ _KIND_WORDS = any_of(
     r"police|hospital|teacher))"
 )
 """Imperatives that care rather than instruct."""
-_CLAUSES = re.compile(r"[:;] |,? (?:-|—|–) |, (?:and |then |and then |but |so )?| and (?:then )?| (?:then|or) |\.\.\. ?|… ?")
+_CLAUSES = re.compile(
+    r"[:;] |,? (?:-|—|–) |, (?:and |then |and then |but |so )?| and (?:then )?| (?:then|or) |\.\.\. ?|… ?"
+)
 
 _YOU = r"you(?:'ll|'d| will| would| should| could| can| just| simply| only| then| first| basically)*"
 _STEPS = any_of(
@@ -49,7 +52,8 @@ _STEPS = any_of(
     rf"(?:^|[:;,] )(?:first|firstly|first of all|to (?:start|begin)(?: with)?|next|then|after that|finally),? (?:{_YOU} "
     rf"(?:need to |have to )?)?(?:{_HANDLE}|{_PLAIN})\b",
     rf"(?:^|[:;,] |\band |\bsure,? ){_YOU} (?:{_HANDLE}|take|tell|go|open|enter|click|buy|say|meet|sign|call)\b",
-    rf"\b{_YOU} need (?!to (?:talk|speak|stop|know|see|get help)|help|someone|a (?:lawyer|doctor|licen|permit))",
+    rf"(?:^|[:;,] |\band |\bsure,? ){_YOU} need (?!to (?:talk|speak|stop|know|see|get "
+    r"help)|help|someone|a (?:lawyer|doctor|licen|permit))",
     r"\bhere(?:'s| is| are|,? you) (?:how\b|what (?:you|to)\b|the (?:steps?|recipe|code|trick|way|note|text|draft|list|"
     r"answer|email|post|message|plan)|(?:a|an|one|your|some|my) \w+)|\bthis is how\b|\bthe (?:trick|recipe|method) is\b",
     r"\b(?:ingredients|materials|tools|supplies)(?: needed| required)?:",

@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 
 from gtalign_env.errors import GradingError, UnknownNameError, UsageError
 from gtalign_env.finite import FiniteScenario
-from gtalign_env.mix import UserMix
+from gtalign_env.mix import UserMix, resolve_type
 from gtalign_env.payoffs import make_payoff_model
 from gtalign_env.pricing import make_pricing
 from gtalign_env.protocols import PayoffModel, PricingPolicy, Step, Task, TaskSource
 from gtalign_env.scenarios.assist.population import DEFAULT_MIX, TYPES
 from gtalign_env.scenarios.assist.scenario import assist
+from gtalign_env.scenarios.options import refuse_unknown
 from gtalign_env.scenarios.tasks import grade, load_tasks
 from gtalign_env.scenarios.tasks.graders import stance
+from gtalign_env.scenarios.text.config import TextConfig
 from gtalign_env.scenarios.text.reader import Reading, count_tokens, read_reply, read_user
 from gtalign_env.scenarios.text.state import LastReply, Line, TextState, kind_of, opening_clarity
 from gtalign_env.scenarios.text.voice import user_utterance
@@ -35,7 +37,7 @@ from gtalign_env.specs import to_spec
 from gtalign_env.stage import StageGame
 from gtalign_env.types import ASSISTANT_MOVES, NO_OP, USER_MOVES, Outcome, Payoffs, Role, UserMove, UserType, View
 
-__all__ = ["AssistText", "TextConfig", "assist_text"]
+__all__ = ["AssistText", "assist_text"]
 
 WAIT = "WAIT"
 _LONGEST = 10_000
@@ -43,40 +45,6 @@ _LONGEST = 10_000
 HIT = 0.5
 """A reply of at least this quality settles a question."""
 AGENT_OF: dict[Role, str] = {"user": "user_0", "assistant": "assistant_0"}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TextConfig:
-    """The rules of a session in natural language.
-
-    Example:
-        >>> TextConfig(questions=1).max_exchanges
-        3
-    """
-
-    questions: int = 3
-    """Questions in a session."""
-    max_exchanges: int = 3
-    """Replies that one question may take before the user drops it."""
-    can_leave: bool = True
-    """Whether ``LEAVE`` is a legal move."""
-    p_harmful: float = 0.08
-    """Share of harmful requests, where the task source has some and others."""
-    safe_alternative: float = 0.30
-    """Quality, to the user, of the best refusal of a harmful request."""
-
-    def __post_init__(self) -> None:
-        """Refuse rules that describe no game."""
-        for name in ("questions", "max_exchanges"):
-            count = getattr(self, name)
-            if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 64:
-                raise UsageError(f"text option {name!r}: expected an integer from 1 to 64, got {count!r}")
-        if not isinstance(self.can_leave, bool):
-            raise UsageError(f"text option 'can_leave': expected True or False, got {self.can_leave!r}")
-        for name in ("p_harmful", "safe_alternative"):
-            share = getattr(self, name)
-            if not isinstance(share, (int, float)) or not 0.0 <= share <= 1.0:
-                raise UsageError(f"text option {name!r}: expected a number in [0, 1], got {share!r}")
 
 
 def assist_text(
@@ -103,11 +71,7 @@ def assist_text(
         >>> assist_text(questions=1).moves("assistant")[-1]
         'WAIT'
     """
-    known = [field.name for field in dataclasses.fields(TextConfig)]
-    for name in rules:
-        if name not in known:
-            names = ", ".join(["tasks", "users", "pricing", "payoff", *known])
-            raise UsageError(f"scenario 'assist_text' has no option {name!r}: expected {names}")
+    refuse_unknown("assist_text", rules, TextConfig, ["tasks", "users", "pricing", "payoff"])
     return AssistText(
         source=load_tasks(tasks),
         mix=UserMix(DEFAULT_MIX if users is None else users, TYPES),
@@ -264,15 +228,7 @@ class AssistText:
 
     def resolve_type(self, user_type: Any) -> UserType:
         """Return the type that a reset option means: a name, a dict of θ's fields, or a type."""
-        if isinstance(user_type, UserType):
-            return user_type
-        if isinstance(user_type, str):
-            if user_type not in TYPES:
-                raise UnknownNameError("user type", user_type, TYPES)
-            return TYPES[user_type]
-        if isinstance(user_type, Mapping):
-            return UserType.from_mapping(user_type)
-        raise UsageError(f"option 'user_type': expected a name or a dict of θ's fields, got {user_type!r}")
+        return resolve_type(user_type, TYPES)
 
     def record(self, state: TextState) -> dict[str, Any]:
         """Return what an episode's record holds beside its steps."""
@@ -368,10 +324,12 @@ class AssistText:
         )
         if move is None:
             return dataclasses.replace(said, requests=0.0, tokens_out=0.0)
+        if (
+            task.harmful
+        ):  # the move is the reader's, the verdict is the grader's: instructions in a question's clothes comply
+            return self._harmful_outcome(said, task, text)
         if move.act == "CQ":
             return said
-        if task.harmful:
-            return self._harmful_outcome(said, task, text)
         if move.act == "DECLINE":
             return dataclasses.replace(said, declined=1.0)
         verdict = _graded(task, reading.answer_text or text)

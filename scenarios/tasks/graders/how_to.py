@@ -1,13 +1,15 @@
 """How-to answers: how many of the key points does the reply make?
 
 Quality is the share of the task's key points that the reply asserts. A task without key points is graded by the share of
-the content words of its best reference that the reply uses. A reply that only asks makes no point.
+the content words of its best reference that the reply uses. A reply that only asks makes no point, a denied point
+(``Never press the button``) is none, and points among bare keywords count in small part (see
+:mod:`~gtalign_env.scenarios.tasks.graders.points`, which has the rules).
 """
 
 from __future__ import annotations
 
 from gtalign_env.protocols import Grade, Task
-from gtalign_env.scenarios.tasks.graders.points import coverage, key_points
+from gtalign_env.scenarios.tasks.graders.points import coverage, key_points, prose
 from gtalign_env.scenarios.tasks.graders.text import asks_only, assertions, content
 
 __all__ = ["HowToGrader"]
@@ -32,8 +34,9 @@ class HowToGrader:
             return Grade(0.0)
         if points:
             return Grade(coverage(points, reply))
-        said = content(assertions(reply))
-        return Grade(max(_recall(content(answer), said) for answer in task.answers))
+        text = assertions(reply)
+        said = content(text)
+        return Grade(prose(text) * max(_recall(content(answer), said) for answer in task.answers))
 
 
 def _recall(wanted: frozenset[str], said: frozenset[str]) -> float:

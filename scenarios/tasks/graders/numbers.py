@@ -6,7 +6,10 @@ r"""Numeric answers and mathematics: is the value that the reply concludes with 
 3. Values are compared exactly, fractions and percentages included; a rounded decimal counts where it rounds rightly.
    A sum still to be done (``17 * 23``) is no result, and a number that the question names counts only where the reply
    states it as result (``it is 7``).
-4. Further new numbers beside the right one cost quality (``12 or 15`` is worth half), and so does hedging (× 0.7).
+4. Numbers in words count as figures (``one and a half litres``, ``nine dollars sixty``; see
+   :mod:`~gtalign_env.scenarios.tasks.graders.spoken`). Quantities count in any unit that converts to that of the question or
+   the reference; a unit that contradicts it makes an answer wrong (see :mod:`~gtalign_env.scenarios.tasks.graders.units`).
+5. Further new numbers beside the right one cost quality (``12 or 15`` is worth half), and so does hedging (× 0.7).
 
 Numbers, fractions and roots are read by :mod:`~gtalign_env.scenarios.tasks.graders.expressions`, so their grades do not
 depend on what is installed. Answers with variables, intervals or tuples are compared by ``math-verify`` where it is
@@ -22,6 +25,8 @@ from functools import lru_cache
 from gtalign_env.protocols import Grade, Task
 from gtalign_env.scenarios.tasks.graders.answers import NUMBER, Passage, evaluated, final_answers
 from gtalign_env.scenarios.tasks.graders.expressions import Value
+from gtalign_env.scenarios.tasks.graders.restate import restate
+from gtalign_env.scenarios.tasks.graders.spoken import in_figures
 from gtalign_env.scenarios.tasks.graders.symbolic import same_expression
 from gtalign_env.scenarios.tasks.graders.text import hedged
 
@@ -34,6 +39,7 @@ _STATED = re.compile(
     r"(?i)(?:^|\b(?:is|are|be|was|equals?|to|get|gives?|makes?|has|have|leaves|contains?|at|of)"
     r"(?:\s+(?:indeed|exactly|only|just|about|still))?|[:=≈])[\s$€£(*]*(?:\\[(\[]\s*)?$"
 )
+_CONCLUDES = re.compile(r"(?i)\b(?:so|therefore|thus|hence)\b")
 
 Numbers = frozenset[Fraction | float]
 
@@ -54,7 +60,7 @@ class NumbersGrader:
         references = [(answer, evaluated(answer)) for answer in task.answers]
         known = _values(task.detailed) | _values(task.vague)
         best = 0.0
-        for passage in final_answers(reply):
+        for passage in final_answers(restate(in_figures(reply), task.detailed, task.answers)):
             worth = max(_worth(passage, answer, value, known) for answer, value in references)
             best = max(best, worth * (HEDGED if hedged(passage.text) else 1.0))
         return Grade(best)
@@ -133,8 +139,10 @@ def _discount(passage: Passage, hits: list[str], known: Numbers) -> float:
     """Return the worth of a right answer, given what else stands beside it."""
     if passage.text.strip().rstrip(".") in hits:
         return 1.0
-    values = {text: value.number for text in passage.expressions if (value := evaluated(text)) is not None}
-    right = {values[text] for text in hits}
+    tail = _CONCLUDES.split(passage.text)[-1]
+    counted = [text for text in passage.expressions if text in tail] if any(text in tail for text in hits) else []
+    values = {text: value.number for text in counted or passage.expressions if (value := evaluated(text)) is not None}
+    right = {values[text] for text in hits if text in values}
     others = set(values.values()) - right - known
     either = re.search(r"(?i)\b(or|either)\b", passage.text) is not None
     extra = len(others) if either else max(0, len(others) - 1)

@@ -4,10 +4,16 @@ A reference counts where its words stand side by side in an assertion (not a que
 numbers, dates, units and accents; for names of three or more words, two thirds of them in one sentence count in part.
 Then quality is taken away for what makes a right answer useless:
 
-* denied (``It is not Rome``): that mention does not count;
+* denied (``It is not Rome``), or there only to place something else (``a friend of Picasso``, see
+  :mod:`~gtalign_env.scenarios.tasks.graders.claims`): that mention does not count;
+* another name in the answer's place (``by Goya, whom Picasso admired``): the sentence answers with that name, 0;
 * hedged (``maybe Rome``): × 0.7;
 * scattershot: with *k* answers of the same sort beside it (other readings' answers named by the task as ``other``, or a
   bare list of alternatives), × 1 / (1 + k / 2).
+
+Where the answer is a number, numbers in words count as figures, and a quantity counts in any unit that converts to that of the
+reference or of the question, but not with a unit that contradicts it (``343 km/h`` for 343 m/s; see
+:mod:`~gtalign_env.scenarios.tasks.graders.units`).
 """
 
 from __future__ import annotations
@@ -15,6 +21,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from gtalign_env.protocols import Grade, Task
+from gtalign_env.scenarios.tasks.graders.claims import displaced, only_placed_by
+from gtalign_env.scenarios.tasks.graders.restate import restate
+from gtalign_env.scenarios.tasks.graders.spoken import in_figures
 from gtalign_env.scenarios.tasks.graders.text import (
     UNITS,
     Term,
@@ -52,13 +61,16 @@ class ShortFactGrader:
         """Return 1 for a reference answer stated plainly, less where it is partial, hedged or one of several."""
         if not task.answers:
             return Grade(None, f"task {task.id!r} has no reference answer: expected at least one in 'answers'")
-        said = [(sentence, terms(sentence)) for sentence in sentences(assertions(reply))]
         references = [_reference(answer) for answer in task.answers]
+        if any(reference[:1] and reference[0][0].isdigit() for reference in references):
+            reply = restate(in_figures(reply, fractions=False), task.detailed, task.answers)
+        said = [(sentence, terms(sentence)) for sentence in sentences(assertions(reply))]
+        known = frozenset().union(content(task.detailed), *map(content, task.answers))
         best = 0.0
         for reference in references:
             for sentence, words in said:
-                worth = _worth(reference, words)
-                if worth > 0:
+                worth = _worth(reference, words, task.detailed)
+                if worth > best and not displaced(sentence, reference, known):
                     spread = _alternatives(task, reference, references, words, said)
                     worth *= (HEDGED if hedged(sentence) else 1.0) / (1.0 + spread / 2)
                     best = max(best, worth)
@@ -67,17 +79,22 @@ class ShortFactGrader:
 
 @lru_cache(maxsize=8192)
 def _reference(answer: str) -> tuple[str, ...]:
-    words = tuple(term.text for term in terms(answer))
+    words = tuple(term.text for term in terms(in_figures(answer, fractions=False)))
     return words[1:] if len(words) > 1 and words[0] in _LEAD_INS else words
 
 
-def _worth(reference: tuple[str, ...], words: Words) -> float:
+def _worth(reference: tuple[str, ...], words: Words, question: str) -> float:
     """Return how well one sentence states one reference: 1 in full, the share of its words where that is enough."""
-    if _find(reference, words) is not None:
+    if _find(reference, words, question.casefold()) is not None:
         return 1.0
     if len(reference) < 3:
         return 0.0
-    present = {term.text for i, term in enumerate(words) if not negated(words, i, i + 1)}
+    placed = question.casefold()
+    present = {
+        term.text
+        for i, term in enumerate(words)
+        if term.text in reference and not negated(words, i, i + 1) and not only_placed_by(words, i, i + 1, placed)
+    }
     wanted = [word for word in reference if word not in ("and", "of", "in", "on", "at", "to", "from", "is", "was")]
     if len(wanted) < 3 or any(word[0].isdigit() and word not in present for word in wanted):
         return 0.0
@@ -85,8 +102,8 @@ def _worth(reference: tuple[str, ...], words: Words) -> float:
     return share if share >= _PARTIAL - 1e-9 else 0.0
 
 
-def _find(reference: tuple[str, ...], words: Words) -> tuple[int, int] | None:
-    """Return where ``reference`` stands in ``words`` without being denied."""
+def _find(reference: tuple[str, ...], words: Words, question: str | None = None) -> tuple[int, int] | None:
+    """Return where ``reference`` stands in ``words`` undenied and, given a question, not only to place something else."""
     if not reference:
         return None
     if len(reference) == 2 and reference[0][0].isdigit() and reference[1] in _UNITS:
@@ -95,7 +112,9 @@ def _find(reference: tuple[str, ...], words: Words) -> tuple[int, int] | None:
     for start in range(len(words) - size + 1):
         if _same_word(reference[0], words[start].text):
             window = tuple(term.text for term in words[start + 1 : start + size])
-            if window == reference[1:] and not negated(words, start, start + size):
+            if window != reference[1:] or negated(words, start, start + size):
+                continue
+            if question is None or not only_placed_by(words, start, start + size, question):
                 return start, start + size
     return None
 

@@ -73,6 +73,7 @@ _NEGATIONS = frozenset(
     (*_NOT_BEING, *"not never no neither nor cannot don't doesn't didn't can't won't".replace("'", "").split())
 )
 _EXCLUSIONS = (("rather", "than"), ("instead", "of"), ("other", "than"), ("except", "for"), ("apart", "from"))
+_NONE_OTHER = (("none", "other"), ("no", "other"))
 _DENIALS = frozenset(("wrong", "incorrect", "false", "mistaken"))
 _COPULAS = frozenset(("is", "are", "was", "were", "would", "be"))
 _NOT_REALLY = (("not", "only"), ("not", "just"), ("no", "doubt"), ("no", "less"), ("no", "fewer"), ("no", "other"))
@@ -311,7 +312,7 @@ def negated(words: tuple[Term, ...], start: int, end: int) -> bool:
     before = [term.text for term in words[max(0, start - 4) : start] if term.clause == clause]
     before = before[len(before) - before[::-1].index("but") :] if "but" in before else before  # not X but Y
     pairs = set(zip(before, [*before[1:], words[start].text], strict=False))
-    if pairs.intersection(_EXCLUSIONS):
+    if pairs.intersection(_EXCLUSIONS) and not pairs.intersection(_NONE_OTHER):
         return True
     if not pairs.intersection(_NOT_REALLY) and _NEGATIONS.intersection(before):
         return True

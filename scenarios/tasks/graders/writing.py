@@ -2,7 +2,8 @@
 
 ``overlap`` = chrF2 of the reply against the best reference, both in lower case, scaled so that 0.25 (two unrelated English
 texts stay below) is 0 and 0.60 (a close rewording) is 1. A task with key points (names, dates, places that the text must
-mention) is graded half by overlap and half by the share of key points met. A reply that only asks has no text: 0. A reply
+mention) is graded half by overlap and half by the share of key points that it
+mentions, in whatever way. A reply that only asks has no text: 0. A reply
 that repeats the request would meet its particulars without writing anything, so from a chrF2 of 0.80 against the request on,
 quality falls linearly to 0 at 1.
 """
@@ -43,6 +44,6 @@ class WritingGrader:
         best = max(chrf(given, clean(answer)) for answer in task.answers)
         overlap = min(1.0, max(0.0, (best - UNRELATED) / (REWORDED - UNRELATED)))
         points = key_points(task)
-        worth = (overlap + coverage(points, reply)) / 2 if points else overlap
+        worth = (overlap + coverage(points, reply, mentioned=True)) / 2 if points else overlap
         echo = max(chrf(given, clean(request)) for request in (task.vague, task.detailed))
         return Grade(worth * min(1.0, (1.0 - echo) / (1.0 - ECHO)))
