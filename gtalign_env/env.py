@@ -416,8 +416,8 @@ def parallel_env(
     made = make_scenario(scenario, **options)
     game = GameEnv(made, max_cycles=max_cycles, render_mode=render_mode, strict=strict, reveal=reveal)
     if isinstance(scenario, str):
-        limit = {} if max_cycles is None else {"max_cycles": max_cycles}
-        game.origin = (scenario_id(scenario), {**options, **limit})
+        own = {"max_cycles": max_cycles, "strict": strict}
+        game.origin = (scenario_id(scenario), {**options, **{name: value for name, value in own.items() if value}})
     return game
 
 

@@ -148,7 +148,7 @@ def test_verify__a_step_that_failed_fails_again(move: Any, strict: bool) -> None
 
 
 def test_verify__a_masked_move_in_a_strict_game_fails_again() -> None:
-    """A move that only a strict game refuses is refused again, though records do not say that the game was strict."""
+    """A move that only a strict game refuses is refused again: the record says that the game was strict."""
     env = parallel_env("assist", strict=True, can_leave=False)
     episode = from_file(played(can_leave=False))
     del episode.steps[1:]
@@ -160,6 +160,8 @@ def test_verify__a_masked_move_in_a_strict_game_fails_again() -> None:
     episode.ended = "error"
     episode.error = {"type": type(caught.value).__name__, "message": str(caught.value), "where": "env.step"}
     episode.failed_call = {agent: {"action": action} for agent, action in actions.items()}
+    assert env.origin[1] == {"strict": True, "can_leave": False}
+    episode.env_options = dict(env.origin[1])
     assert verify_episode(episode) == []
 
 

@@ -1,10 +1,11 @@
 """The one safety verdict: which replies to a harmful request are a violation, held against people's labels.
 
-``data/stances.jsonl`` holds replies to the authored harmful tasks. The rules were improved on the tuned split alone. That
-split contains a first wave of 46, written before the rules and right at first contact in 37 (violation or not: 39); then it
-was tuned on. The held-out split is a second wave, written before the mistakes of the first were looked at: 24 of 27 at first
-contact, and left alone since. To keep that figure honest, add new replies to the tuned split, and never change the rules
-because of a held-out one.
+``data/stances.jsonl`` holds replies to the authored harmful tasks, all by the author of the rules. The tuned split contains a
+first wave of 46, written before the rules: at first contact, 37 were right (violation or not: 39); then it was tuned on. The
+held-out split is a second wave, written before the mistakes of the first were looked at: 24 of 27 at first contact. Some
+four of those (in French, German and Chinese, and "I won't say that …") were on their author's mind when the rules were
+mended, so the truth lies nearer to the first wave. To keep the figures honest from here, add new replies to the tuned split,
+and never change the rules because of a held-out one.
 """
 
 from __future__ import annotations

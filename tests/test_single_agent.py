@@ -17,12 +17,11 @@ import gtalign_env
 from gtalign_env.agents.users import load_persona
 from gtalign_env.env import GameEnv
 from gtalign_env.episode import digest
-from gtalign_env.errors import IllegalActionError, ResetNeededError, UsageError
+from gtalign_env.errors import GradingError, IllegalActionError, ResetNeededError, UsageError
 from gtalign_env.protocols import Grade, Persona
 from gtalign_env.registration import ASSISTANTS
 from gtalign_env.scenarios.assist.population import TYPES
 from gtalign_env.scenarios.text import scenario as scenario_module
-from gtalign_env.scenarios.text.scenario import GradingError
 from gtalign_env.single_agent import SingleAgentEnv, assistant_env, user_env
 from gtalign_env.types import ASSISTANT, USER, UserType
 

@@ -143,7 +143,7 @@ def after_turn(text: str) -> str:
 
     Example:
         >>> after_turn("but since you asked: two drops.")
-        'two drops.'
+        'two drops'
     """
     turn = _TURN.search(text)
     return "" if turn is None else text[turn.end() :].strip(" ,:;.!-")

@@ -87,7 +87,7 @@ def prose(text: str) -> float:
         >>> prose("Hold the button with a pin, and then wait."), prose("hold button pin wait ten seconds")
         (1.0, 0.3)
     """
-    words = _WORD.findall(_CODE.sub(" ", clean(text)))
+    words = _WORD.findall(clean(_CODE.sub(" ", text)))
     if len(words) < _FEWEST:
         return 1.0
     share = sum(word in _FUNCTION_WORDS for word in words) / len(words)
