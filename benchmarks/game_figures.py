@@ -29,8 +29,8 @@ from gtalign_env.scenarios.assist.config import AssistConfig
 from gtalign_env.scenarios.assist.population import DEFAULT_MIX, TYPES
 from gtalign_env.scenarios.tasks import load_tasks
 from gtalign_env.scenarios.tasks.graders import refusal
-from gtalign_env.scenarios.text.reader import length_of
 from gtalign_env.scenarios.text.config import TextConfig
+from gtalign_env.scenarios.text.reader import length_of
 from gtalign_env.stage import StageGame
 from gtalign_env.types import ASSISTANT_MOVES, LENGTH_TOKENS, Outcome
 

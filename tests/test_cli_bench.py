@@ -55,13 +55,29 @@ def test_bench__every_benchmark_runs(name: str, capsys: pytest.CaptureFixture[st
 
 
 def test_bench__engine_says_when_the_yardstick_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without pygame there is no rps to compare with: that is said, and it is no pass."""
+    """Without pygame there is no rps to compare with: that is said with the cure, and nothing is required of it."""
     monkeypatch.setitem(sys.modules, "pygame", None)
     rows = bench.discover()["engine"].measure(quick=True, say=lambda line: None)
-    (verdict,) = [row for row in rows if "ok" in row]
-    assert verdict["value"] is None
-    assert verdict["ok"] is False
-    assert "pip install pygame" in verdict["note"]
+    (skipped,) = [row for row in rows if row["value"] is None]
+    assert skipped["note"] == "skipped (needs pygame: pip install 'gtalign-env[dev]')"
+    assert not [row for row in rows if "ok" in row or "required" in row]
+
+
+def test_bench__skipped_is_no_failure(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row that could not be measured says why; the code is that of the others."""
+    write_benchmark(folder, [{"name": "ratio", "value": None, "unit": "x", "note": "skipped (needs a toy)"}, *ROWS])
+    assert main(["bench"]) == 0
+    assert "skipped (needs a toy)" in capsys.readouterr().out
+
+
+def test_bench__titles_may_depend_on_how_much_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    """The title of the memory benchmark tells the steps that are really played."""
+    assert main(["bench", "--only", "memory", "--quick", "--json"]) in (0, 1)
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    last = [row["name"] for row in result["rows"]][-2]
+    steps = last.removeprefix("after ").removesuffix(" steps")
+    assert steps in result["about"]
+    assert "1,000,000" in bench.discover()["memory"].description(quick=False)
 
 
 def test_bench__without_requirements_passes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gtalign_env.cli import demo, main
+from gtalign_env.cli.screen import first_steps
 from gtalign_env.cli.tally import number
 from gtalign_env.episode import Episode, SideRecord, StepRecord, load_episodes
 from gtalign_env.registration import PERSONAS
@@ -98,6 +99,68 @@ def test_demo__stops_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert main(["demo", "--no-replay", "--seconds", "1"]) == 0
     assert time.monotonic() - started < 30
     assert len(load_episodes(tmp_path / "runs" / "demo.jsonl")) >= len(demo.ASSISTANTS)
+
+
+@pytest.mark.parametrize("width", [60, 75, 110])
+def test_demo__fits_the_width(
+    width: int, quick: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At 60 columns and more nothing is cut off: the comparison is split, figures stay whole, no line ends in spaces."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(["demo", "--no-replay"]) == 0
+    shown = capsys.readouterr().out
+    lines = [line for line in shown.splitlines() if not line.startswith("  gtalign ")]  # commands stay in one piece
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if line != line.rstrip()]
+    for found in summarise(episode for episode in load_episodes(quick) if episode.view == "strategic"):
+        assert f"{number(found.user, digits=1)}|{number(found.assistant_payoff, digits=1)}" in shown
+    assert all(name.removeprefix("fixed:") in shown for name in demo.ASSISTANTS)
+
+
+def test_demo__says_when_it_has_no_room(
+    quick: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Below 60 columns it does not begin, and leaves an older record alone."""
+    monkeypatch.setenv("COLUMNS", "59")
+    quick.parent.mkdir()
+    quick.write_text("older")
+    assert main(["demo"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "gtalign: the demo needs at least 60 columns and has 59: widen the terminal\n"
+    assert captured.out == ""
+    assert quick.read_text() == "older"
+
+
+def test_demo__explains_its_codes_and_ends_with_commands_that_work(
+    quick: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Moves are explained once; what is to be typed works as it stands, from a shell that does not know us yet."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert main(["demo", "--no-replay"]) == 0
+    shown = capsys.readouterr().out
+    assert " ".join(shown.split()).count("CQ asks a clarifying question instead") == 1
+    assert "gtalign run gtalign/AssistText-v0 --assistant transformers:PATH --episodes 4 --out run.jsonl" in shown
+    (first,) = first_steps()
+    assert shown.index(first) < shown.index("gtalign replay runs/demo.jsonl")
+
+
+def test_first_steps__lead_to_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing where the shell finds this gtalign; else the activation beside it, else its folder for the PATH."""
+    scripts = tmp_path / "my env" / "bin"
+    scripts.mkdir(parents=True)
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(scripts))
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.chdir(tmp_path)
+    assert first_steps() == [f"export PATH='{scripts}':\"$PATH\""]
+    (scripts / "activate").touch()
+    assert first_steps() == ["source 'my env/bin/activate'"]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert first_steps() == [f"source '{scripts}/activate'"]
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/gtalign")  # somebody else's
+    assert first_steps() == [f"source '{scripts}/activate'"]
+    monkeypatch.setattr("shutil.which", lambda name: f"{scripts}/gtalign")
+    assert first_steps() == []
 
 
 def test_demo__needs_no_torch(quick: Path) -> None:

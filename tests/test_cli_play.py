@@ -54,9 +54,9 @@ def typeless() -> Any:
 
     class Typeless:
         name, view, description = inner.name, inner.view, inner.description
-        moves, mask, observe = inner.moves, inner.mask, inner.observe
-        observation_size, reset, step = inner.observation_size, inner.reset, inner.step
-        hidden, describe = inner.hidden, inner.describe
+        moves, observe, observation_size = inner.moves, inner.observe, inner.observation_size
+        action_mask, reset, step = inner.action_mask, inner.reset, inner.step
+        info, hidden, describe = inner.info, inner.hidden, inner.describe
 
     return Typeless()
 

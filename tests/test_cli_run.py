@@ -9,13 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import gtalign_env
+from gtalign_env.agents.users import ScriptedPersona
 from gtalign_env.cli import common, main
 from gtalign_env.cli.common import Progress, Sink, read_options
 from gtalign_env.cli.tally import Tally
@@ -65,7 +65,9 @@ def test_run__records_what_rebuilds_the_game(tmp_path: Path, capsys: pytest.Capt
         assert episode.run_seed == 5
         assert episode.command.startswith("gtalign run assist --episodes 3")
         assert gtalign_env.parallel_env(episode.scenario, **episode.env_options).max_cycles == 9
-    assert f"3 episodes in {out}" in capsys.readouterr().out
+    assert f"3 episodes in {out}; watch them" in capsys.readouterr().out
+    assert run("--episodes", "1", "--out", str(tmp_path / "one.jsonl")) == 0
+    assert f"1 episode in {tmp_path / 'one.jsonl'}; watch it" in capsys.readouterr().out
 
 
 def test_run__is_reproducible(capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,11 +167,10 @@ def test_run__interrupted_before_the_first_episode_leaves_no_file(
 ) -> None:
     """Nothing finished, nothing left behind."""
 
-    def interrupted(*args: Any, **options: Any) -> Iterator[Episode]:
+    def interrupted(*args: Any, **options: Any) -> Episode:
         raise KeyboardInterrupt
-        yield
 
-    monkeypatch.setattr("gtalign_env.cli.run.play_many", interrupted)
+    monkeypatch.setattr("gtalign_env.cli.run.play_episode", interrupted)
     out = tmp_path / "run.jsonl"
     assert run("--out", str(out)) == 130
     assert "interrupted: 0 finished episodes" in capsys.readouterr().err
@@ -201,6 +202,14 @@ def test_run__goes_on_when_nobody_reads_its_progress(tmp_path: Path) -> None:
         (["assist_text", "--tasks", "missing.parquet"], "missing.parquet"),
         (["assist_text", "--assistant", "transformers:/nowhere/model"], "/nowhere/model"),
         (["no_such_module:scenario"], "there is no module 'no_such_module'"),
+        (["json:loads"], "'json:loads': making it failed with TypeError"),
+        (["no_such_file.py:game"], "no_such_file.py: there is no such file"),
+        (["gtalign/Assistant-v0"], "the game for both players is 'gtalign/Assist-v0'"),
+        (["assist", "--users", ""], "expected at least one persona"),
+        (["assist", "--out", "run.csv"], "ends in .jsonl or .jsonl.zst"),
+        (["matrix", "--users", "concise"], "persona 'concise' plays the 'assist' games only"),
+        (["matrix", "--users", "random=1,hurried=1"], "persona 'hurried' plays the 'assist' games only"),
+        (["matrix", "--assistant", "heuristic"], "assistant 'heuristic' plays the 'assist' games only"),
     ],
 )
 def test_run__refuses_in_one_sentence(
@@ -262,9 +271,102 @@ def test_run__never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert len(load_episodes(out)) == 3
 
 
+def test_run__append_plays_no_episode_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under the same run seed a file goes on with the next episodes: in the end it holds those of one longer run."""
+    out = tmp_path / "run.jsonl"
+    for count in ("2", "3"):
+        assert run("--episodes", count, "--seed", "4", "--out", str(out), "--append") == 0
+    assert f"3 added, 5 in {out}; watch them" in capsys.readouterr().out
+    episodes = load_episodes(out)
+    assert [episode.seed for episode in episodes] == episode_seeds(4, 5)
+    assert [episode.id for episode in episodes] == [f"{i}-{seed}" for i, seed in enumerate(episode_seeds(4, 5))]
+
+
+def test_run__append_compares_on_the_same_episodes(tmp_path: Path) -> None:
+    """Another assistant, another seed, another option: nothing would be played twice, so it begins at the beginning."""
+    out = tmp_path / "run.jsonl"
+    assert run("--episodes", "2", "--out", str(out)) == 0
+    others = (["--assistant", "random"], ["--seed", "1"], ["--pricing", "per_token"])
+    for other in others:
+        assert run("--episodes", "2", "--out", str(out), "--append", *other) == 0
+    first = episode_seeds(0, 2)
+    assert [episode.seed for episode in load_episodes(out)] == [*first, *first, *episode_seeds(1, 2), *first]
+    assert len({episode.id for episode in load_episodes(out)}) == 8
+    # Together they are played on the same new episodes, though only one of them has met the old ones here.
+    both = ["--assistant", "heuristic", "--assistant", "fixed:CQ"]
+    assert run("--episodes", "1", "--out", str(out), "--append", *both) == 0
+    assert [episode.seed for episode in load_episodes(out)[-2:]] == [episode_seeds(0, 3)[2]] * 2
+
+
+def test_run__append_needs_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """There is nothing to go on with where nothing is written."""
+    assert run("--append") == 2
+    assert "--append goes with --out FILE" in capsys.readouterr().err
+
+
+def test_run__finds_games_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``module:attr`` and ``file.py:attr`` name what lies here; the path is as before afterwards."""
+    (tmp_path / "probe_mygame.py").write_text("from gtalign_env.scenarios.matrix.paper import paper_matrix as pd\n")
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    for name in ("probe_mygame:pd", "probe_mygame.py:pd"):
+        assert main(["run", name, "--episodes", "1", "--out", "run.jsonl", "--append"]) == 0
+    assert sys.path == before
+    assert [episode.scenario for episode in load_episodes("run.jsonl")] == ["probe_mygame:pd", "probe_mygame.py:pd"]
+    sys.modules.pop("probe_mygame", None)
+
+
+def test_main__works_where_the_folder_is_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A current folder that has been removed is no reason to fail."""
+
+    def gone() -> Path:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(Path, "cwd", gone)
+    assert run("--episodes", "1", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["episodes"] == 1
+
+
+@pytest.mark.parametrize("width", [30, 50, 59, 60, 80, 110])
+def test_run__table_fits_the_width(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``COLUMNS`` counts in a pipe too; a narrow table is stacked, and no line ends in spaces."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    players = ["--users", "concise=1,detailed=1", "--assistant", "heuristic", "--assistant", "fixed:DA_short"]
+    assert run("--episodes", "4", *players) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if line != line.rstrip()]
+    assert any("fixed:DA_short" in line or "DA_short" in line for line in lines)
+    assert any("√(U·L)" in line for line in lines)
+
+
+class Silly(ScriptedPersona):
+    """A persona of one's own whose rule breaks outside its game."""
+
+    name = "silly"
+    description = "fails"
+
+    def act(self, observation: Any, info: Any) -> int:
+        """Fail."""
+        raise RuntimeError("my own bug")
+
+
+def test_run__only_misfits_are_refused_beforehand(tmp_path: Path) -> None:
+    """A player that fails in its own way is data: the episodes are played, and end in that error."""
+    out = tmp_path / "run.jsonl"
+    assert main(["run", "matrix", "--users", f"{__file__}:Silly", "--episodes", "1", "--out", str(out)]) == 1
+    assert load_episodes(out)[0].error["message"] == "my own bug"
+
+
 def test_run__appends_to_no_foreign_file(tmp_path: Path) -> None:
     """``--append`` on a file of another kind leaves it as it was, unfinished last line included."""
-    foreign = tmp_path / "notes.txt"
+    foreign = tmp_path / "notes.jsonl"
     foreign.write_text("one\ntwo without an end")
     assert run("--out", str(foreign), "--append") == 2
     assert foreign.read_text() == "one\ntwo without an end"

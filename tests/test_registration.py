@@ -224,7 +224,11 @@ def test_register_scenario__warns_when_another_game_takes_an_id() -> None:
             register_scenario("test/Same-v0", paper_matrix, view="strategic", kind="matrix", description="")
         with pytest.warns(UserWarning, match="functools:partial takes the place"):
             register_scenario(
-                "test/Same-v0", functools.partial(paper_matrix, rounds=2), view="strategic", kind="matrix", description=""
+                "test/Same-v0",
+                functools.partial(paper_matrix, rounds=2),
+                view="strategic",
+                kind="matrix",
+                description="",
             )
         assert make_scenario("test/Same-v0").config == {"rounds": 2}  # type: ignore[attr-defined]
     finally:

@@ -82,8 +82,9 @@ def first_steps() -> list[str]:
         return []
     if os.name == "nt":
         return [str(scripts / "activate")]
-    with contextlib.suppress(OSError, ValueError):
-        scripts = scripts.relative_to(Path.cwd())
-    if (scripts / "activate").is_file():
-        return [f"source {shlex.quote(str(scripts / 'activate'))}"]
-    return [f'export PATH={shlex.quote(str(scripts))}:"$PATH"']
+    activate = scripts / "activate"
+    if not activate.is_file():
+        return [f'export PATH={shlex.quote(str(scripts))}:"$PATH"']
+    with contextlib.suppress(OSError, ValueError):  # shorter, where the environment lies in the current folder
+        activate = activate.relative_to(Path.cwd())
+    return [f"source {shlex.quote(str(activate))}"]

@@ -22,12 +22,13 @@ _RELATIVES = frozenset(
 )
 _DIRECTIONS = frozenset("north south east west outside ahead northeast northwest southeast southwest instead".split())
 _BESIDE = frozenset("near unlike beside beyond after before behind than alongside following opposite like".split())
-_BESIDE_PHRASES = "far from,away from,close to,next to,similar to,compared to,compared with,inspired by,influenced by,taught by,followed by"
-_PAIRS = frozenset(tuple(phrase.split()) for phrase in _BESIDE_PHRASES.split(","))
+_BESIDE_PAIRS = """far from, away from, close to, next to, similar to, compared to, compared with, inspired by, influenced by,
+    taught by, followed by"""
+_PAIRS = frozenset(tuple(pair.split()) for pair in _BESIDE_PAIRS.split(","))
 _NO_RELATION = frozenset("other looks seems sounds feels look sound named called".split())
 _SLOT = re.compile(
     r"(?:\b(?:is|was|were|are|be|by|called|named)|\b(?:[Ii]t|[Tt]hat|[Hh]e|[Ss]he)['’]s)\s+"
-    r"(?:(?:the|in|on|at|probably|actually|really|of course)\s+)*([^,;:.!?()\n]*)"
+    r"(?:(?:the|in|on|at|probably|actually|really|of course)\s+)*(?=([^,;:.!?()\n]*))"
 )
 _CUT = re.compile(
     r"\b(?:of|from|with|near|like|in|who|which|that|when|while|and|or|but|after|before|because|by|for|to|at|on|not)\b"
@@ -67,7 +68,7 @@ def _is_relation(previous: str, word: str) -> bool:
 
 
 def displaced(sentence: str, reference: tuple[str, ...], known: frozenset[str]) -> bool:
-    """Whether a sentence that contains ``reference`` gives another name in the answer's place.
+    """Whether a sentence that contains ``reference`` (a name, no number) gives another name in the answer's place.
 
     Args:
         sentence: As it was written: names are told by their capitals.
@@ -78,6 +79,8 @@ def displaced(sentence: str, reference: tuple[str, ...], known: frozenset[str]) 
         >>> displaced("It was painted by Goya, whom Picasso admired.", ("picasso",), frozenset(("paint",)))
         True
     """
+    if reference[0][0].isdigit():
+        return False
     slots = [_CUT.split(match[1])[0].strip() for match in _SLOT.finditer(sentence)]
     rivals = [slot for slot in slots if _NAME.fullmatch(slot) and content(slot) and known.isdisjoint(content(slot))]
     if not rivals:

@@ -36,7 +36,7 @@ HEDGED = 0.7
 """Factor for a right answer that the reply does not stand by."""
 _RELATIVE = 1e-9
 _STATED = re.compile(
-    r"(?i)(?:^|\b(?:is|are|be|was|equals?|to|get|gives?|makes?|has|have|leaves|contains?|at|of)"
+    r"(?i)(?:^|\b(?:is|are|be|was|equals?|to|get|gives?|makes?|has|have|leaves|contains?|at|of|needs?|costs?|pays?|takes?)"
     r"(?:\s+(?:indeed|exactly|only|just|about|still))?|[:=≈])[\s$€£(*]*(?:\\[(\[]\s*)?$"
 )
 _CONCLUDES = re.compile(r"(?i)\b(?:so|therefore|thus|hence)\b")

@@ -68,7 +68,7 @@ def coverage(points: tuple[str, ...], reply: str, *, mentioned: bool = False) ->
     Example:
         >>> coverage(("unplug|turn off", "dry"), "First turn it off. Do not dry it in the oven.")
         0.5
-        >>> coverage(("turn off", "wet cloth", "dry"), "turn off wipe wet cloth dry carefully")
+        >>> coverage(("unplug", "wet cloth", "dry"), "unplug wipe wet cloth dry carefully slowly")
         0.3
     """
     if not points:

@@ -131,8 +131,8 @@ def _written(words: list[_Word], at: int, read: _Read, *, fractions: bool, figur
     exact = decimal(value)
     if not fractions and (exact is None or (not unit and value < 1)):
         return None
-    whole, rest_ = divmod(value.numerator, value.denominator)
-    mixed = f"{whole} {rest_}/{value.denominator}" if whole and end - at > 2 else str(value)
+    whole, above = divmod(value.numerator, value.denominator)
+    mixed = f"{whole} {above}/{value.denominator}" if whole and end - at > 2 else str(value)
     return (exact or mixed) + (f" {unit}" if unit else ""), reach if unit else end
 
 
@@ -152,7 +152,7 @@ def _number(words: list[_Word], at: int) -> _Read | None:
     if first == "half":
         if _peek(words, at + 1) in ("a", "one") and _peek(words, at + 2) == "dozen":
             return _Read(Fraction(6), at + 3)
-        return _Read(Fraction(1, 2), at + 1)
+        return None if _peek(words, at + 1) == "past" else _Read(Fraction(1, 2), at + 1)
     after = _peek(words, at + 1)
     if first in ("a", "one") and after in _PARTS and not after.endswith("s"):
         return _Read(Fraction(1, _PARTS[after]), at + 2)
@@ -176,9 +176,9 @@ def _continued(words: list[_Word], read: _Read) -> _Read:
         return _Read(value + Fraction(int(digits or 0), 10 ** len(digits)), at + 1 + len(digits))
     if following in _PARTS and following != "seconds" and (following.endswith("s") == (value != 1)):
         return _Read(value / _PARTS[following], at + 1)
-    if following == "in" and value == 1 and (rest := _cardinal(words, at + 1)) and words[at + 1].joined:
-        if rest.value > 1 and not is_unit_word(_peek(words, rest.at)):
-            return _Read(1 / rest.value, rest.at)  # one in six
+    rest = _cardinal(words, at + 1) if following == "in" and value == 1 and _peek(words, at + 1) else None
+    if rest is not None and rest.value > 1 and not is_unit_word(_peek(words, rest.at)):
+        return _Read(1 / rest.value, rest.at)  # one in six
     if following == "dozen":
         return _Read(value * 12, at + 1)
     if following == "and":
