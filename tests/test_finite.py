@@ -171,7 +171,10 @@ def test_reset__takes_the_same_numbers_whatever_is_pinned() -> None:
     [
         ("harmful", {"kind": "harmful", "question": "0", "exchange": "0"}),
         ({"clarity": "muddled"}, {"clarity": "muddled", "question": "0"}),
-        ({"clarity": "clear", "kind": "complex"}, {"question": "0", "kind": "complex", "clarity": "clear", "exchange": "0"}),
+        (
+            {"clarity": "clear", "kind": "complex"},
+            {"question": "0", "kind": "complex", "clarity": "clear", "exchange": "0"},
+        ),
         ({}, {"question": "0", "exchange": "0"}),
     ],
 )

@@ -15,11 +15,10 @@ import pytest
 import gtalign_env
 from gtalign_env.env import MAX_TEXT, GameEnv
 from gtalign_env.episode import digest
-from gtalign_env.errors import IllegalActionError, UnknownNameError, UsageError
+from gtalign_env.errors import GradingError, IllegalActionError, UnknownNameError, UsageError
 from gtalign_env.payoffs import GRID
 from gtalign_env.protocols import Grade, Task
 from gtalign_env.scenarios.text import scenario as scenario_module
-from gtalign_env.errors import GradingError
 from gtalign_env.scenarios.text.config import TextConfig
 from gtalign_env.scenarios.text.scenario import AssistText
 from gtalign_env.scenarios.text.state import TextState
