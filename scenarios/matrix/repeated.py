@@ -66,7 +66,8 @@ def repeated_matrix(
         except (TypeError, ValueError):
             raise UsageError(f"{side} payoffs: expected finite numbers of shape {shape}, got {matrix!r}") from None
         if array.shape != shape or not np.isfinite(array).all():
-            raise UsageError(f"{side} payoffs: expected finite numbers of shape {shape}, got shape {array.shape}")
+            got = f"shape {array.shape}" if array.shape != shape else repr(array.tolist())
+            raise UsageError(f"{side} payoffs: expected finite numbers of shape {shape}, got {got}")
         payoffs.append(on_grid(array))
     tables = _compile(tuple(user_moves), tuple(assistant_moves), rounds)
     cells = _payoff_tables(payoffs[0], payoffs[1], rounds)
