@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_llama import make_model, make_tokenizer
 
 from gtalign_env.agents.backends import make_backend
 from gtalign_env.agents.backends.loading import Source, locate, pick_device, wants_bos
@@ -21,44 +22,7 @@ from gtalign_env.protocols import Sampling
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-BOS, EOS, PAD = "<bos>", "<eos>", "<pad>"
 TALK = [{"role": "user", "content": "Hi"}]
-
-
-def make_tokenizer(*, adds_bos: bool = False) -> Any:
-    """Return a tokenizer with one token per byte."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    made = Tokenizer(models.BPE(vocab={letter: place for place, letter in enumerate(letters)}, merges=[]))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    made.add_special_tokens([AddedToken(name, special=True) for name in (BOS, EOS, PAD)])
-    if adds_bos:
-        bos = made.token_to_id(BOS)
-        made.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, bos)])
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=made, bos_token=BOS, eos_token=EOS, pad_token=PAD)
-
-
-def make_model(tokenizer: Any, **changes: Any) -> Any:
-    """Return a small Llama with random weights, large enough that its choices are clear, and untied."""
-    settings = {
-        "vocab_size": len(tokenizer),
-        "hidden_size": 64,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "max_position_embeddings": 1024,
-        "tie_word_embeddings": False,
-        "initializer_range": 0.3,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
-    with torch.random.fork_rng():
-        torch.random.default_generator.manual_seed(0)
-        return transformers.LlamaForCausalLM(transformers.LlamaConfig(**{**settings, **changes})).eval()
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +136,7 @@ def test_load__a_tokenizer_larger_than_the_model(tmp_path: Path) -> None:
     tokenizer = make_tokenizer()
     make_model(tokenizer, vocab_size=100, pad_token_id=None).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="the tokenizer has 259 tokens, the model only 100"):
+    with pytest.raises(ModelError, match="the tokenizer has 260 tokens, the model only 100"):
         TransformersBackend(tmp_path, device="cpu")
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from tiny_llama import BOS, END, EOS, PAD, make_tokenizer
 
 from gtalign_env.agents.backends.prompts import PLAIN_STOPS, Prompter, plain_prompt
 
 transformers = pytest.importorskip("transformers")
 
-BOS, EOS, PAD, END = "<bos>", "<eos>", "<pad>", "<|im_end|>"
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}<|im_end|>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -26,23 +24,6 @@ TALK = [
     {"role": "user", "content": "The sea."},
 ]
 HI = [{"role": "user", "content": "Hi"}]
-
-
-def make_tokenizer(*, template: str | None = None, adds_bos: bool = False) -> Any:
-    """Return a tokenizer with one token per byte."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    made = Tokenizer(models.BPE(vocab={letter: place for place, letter in enumerate(letters)}, merges=[]))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    made.add_special_tokens([AddedToken(name, special=True) for name in (BOS, EOS, PAD, END)])
-    if adds_bos:
-        bos = made.token_to_id(BOS)
-        made.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, bos)])
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, bos_token=BOS, eos_token=EOS, pad_token=PAD, chat_template=template
-    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_llama import END, make_model, make_tokenizer
 
 from gtalign_env.agents.backends.loading import quiet
 from gtalign_env.agents.backends.prompts import NOTHING
@@ -22,7 +23,6 @@ from gtalign_env.protocols import Backend, Generation, Sampling
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-BOS, EOS, PAD, END = "<bos>", "<eos>", "<pad>", "<|im_end|>"
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}<|im_end|>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -37,41 +37,6 @@ TALKS = [
         {"role": "user", "content": "The sea."},
     ],
 ]
-
-
-def make_tokenizer(*, template: str | None = None) -> Any:
-    """Return a tokenizer with one token per byte."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    made = Tokenizer(models.BPE(vocab={letter: place for place, letter in enumerate(letters)}, merges=[]))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    made.add_special_tokens([AddedToken(name, special=True) for name in (BOS, EOS, PAD, END)])
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, bos_token=BOS, eos_token=EOS, pad_token=PAD, chat_template=template
-    )
-
-
-def make_model(tokenizer: Any, **changes: Any) -> Any:
-    """Return a small Llama with random weights, large enough that its choices are clear, and untied."""
-    settings = {
-        "vocab_size": len(tokenizer),
-        "hidden_size": 64,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "max_position_embeddings": 1024,
-        "tie_word_embeddings": False,
-        "initializer_range": 0.3,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
-    with torch.random.fork_rng():
-        torch.random.default_generator.manual_seed(0)
-        return transformers.LlamaForCausalLM(transformers.LlamaConfig(**{**settings, **changes})).eval()
 
 
 def chain(text: str, *, template: str | None = None, ends: bool = False, **options: Any) -> TransformersBackend:

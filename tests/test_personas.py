@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from persona_parts import TASK, heard
 
 from gtalign_env import parallel_env
 from gtalign_env.agents.assistants import make_assistant
@@ -29,7 +30,7 @@ from gtalign_env.agents.users import (
     population,
 )
 from gtalign_env.agents.users.card import Drift, Leave, Reactions
-from gtalign_env.agents.users.character import Heard, react, truthful_reaction
+from gtalign_env.agents.users.character import react, truthful_reaction
 from gtalign_env.errors import FileFormatError, UnknownNameError, UsageError
 from gtalign_env.play import play_episode, play_many
 from gtalign_env.protocols import Persona, Policy
@@ -40,19 +41,6 @@ from gtalign_env.spaces import ASSIST_LAYOUT
 from gtalign_env.types import REACTIONS, USER, USER_MOVES, AssistantMove, UserMove, UserType
 
 SHIPPED = sorted(path.stem for path in CARDS.glob("*.toml"))
-TASK = {
-    "id": "t",
-    "kind": "fact",
-    "vague": "How tall is it?",
-    "detailed": "How tall is K2 in metres?",
-    "facts": [["mountain", "I mean K2."], ["unit", "In metres, please."]],
-    "harmful": False,
-}
-
-
-def heard(name: str, *, tokens: float = 180.0, quality: float = 0.9, **items: float) -> Heard:
-    """A reply as it felt."""
-    return Heard(move=AssistantMove.parse(name), tokens=tokens, quality=quality, items={"value": quality, **items})
 
 
 def observation(view: str = "strategic", *, legal: int = 11) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from persona_parts import TASK, heard
 
 from gtalign_env.agents.users import (
     Character,
@@ -21,22 +22,7 @@ from gtalign_env.agents.users.character import Heard, react, truthful_reaction
 from gtalign_env.agents.users.shipped import CARDS, persona_from_card
 from gtalign_env.agents.users.speech import Speaker, is_grave, is_request, told_facts
 from gtalign_env.scenarios.tasks import load_tasks
-from gtalign_env.types import ASSISTANT_MOVES, REACTIONS, AssistantMove, UserMove, UserType
-
-TASK = {
-    "id": "t",
-    "kind": "fact",
-    "vague": "How tall is it?",
-    "detailed": "How tall is K2 in metres?",
-    "facts": [["mountain", "I mean K2."], ["unit", "In metres, please."]],
-    "harmful": False,
-}
-
-
-def heard(name: str, *, tokens: float = 180.0, quality: float = 0.9, **items: float) -> Heard:
-    """A reply as it felt."""
-    return Heard(move=AssistantMove.parse(name), tokens=tokens, quality=quality, items={"value": quality, **items})
-
+from gtalign_env.types import ASSISTANT_MOVES, REACTIONS, UserMove, UserType
 
 # -- reactions --------------------------------------------------------------------------------------------------------
 

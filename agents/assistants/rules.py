@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -57,7 +58,7 @@ class Seen(NamedTuple):
         return see(self.observation)
 
 
-class RuleAssistant:
+class RuleAssistant(abc.ABC):
     """A policy that decides a move by rule and voices it in canned words where words are wanted.
 
     Args:
@@ -105,9 +106,9 @@ class RuleAssistant:
         """Begin a new episode."""
         self.rng = np.random.default_rng(seed)
 
+    @abc.abstractmethod
     def decide(self, seen: Seen) -> int:
         """Return the index of the move to make; an illegal one is replaced by the first legal one."""
-        raise NotImplementedError
 
     def act(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> Any:
         """Return a move's index, or move and words in the text view."""

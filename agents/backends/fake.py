@@ -7,6 +7,7 @@ word or a sign, with its leading space.
 
 from __future__ import annotations
 
+import abc
 import itertools
 import re
 import zlib
@@ -34,14 +35,14 @@ DEFAULT_RULES: tuple[tuple[str, str], ...] = (
 Messages = Sequence[Mapping[str, str]]
 
 
-class _Fake:
+class _Fake(abc.ABC):
     """What the fakes share: the form of a generation."""
 
     name = "fake"
 
+    @abc.abstractmethod
     def reply(self, conversation: Messages) -> str:
         """Return the whole reply, before stop strings and the token limit."""
-        raise NotImplementedError
 
     def generate(self, conversations: Sequence[Messages], sampling: Sampling) -> list[Generation]:
         """Continue each conversation with one assistant message (temperature and seed change nothing)."""

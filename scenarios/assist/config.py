@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from gtalign_env.errors import UsageError
+from gtalign_env.scenarios.options import check_sizes, is_number
 from gtalign_env.sight import CLARITIES, KINDS
 
 __all__ = ["CLARITIES", "KINDS", "AssistConfig"]
@@ -64,35 +65,16 @@ class AssistConfig:
 
     def __post_init__(self) -> None:
         """Refuse rules that describe no game."""
-        for name in ("questions", "max_exchanges"):
-            count = getattr(self, name)
-            if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 64:
-                raise UsageError(f"assist option {name!r}: expected an integer from 1 to 64, got {count!r}")
-        if self.questions * self.max_exchanges > 256:
-            raise UsageError(
-                f"assist options questions x max_exchanges: expected at most 256 states of this kind, got "
-                f"{self.questions} x {self.max_exchanges}: the compiled tables would not fit"
-            )
-        if not isinstance(self.can_leave, bool):
-            raise UsageError(f"assist option 'can_leave': expected True or False, got {self.can_leave!r}")
+        check_sizes("assist", self)
         for name in (field.name for field in dataclasses.fields(self)):
             value = getattr(self, name)
             if name in ("quality_simple", "quality_complex"):
-                if (
-                    not isinstance(value, (list, tuple))
-                    or len(value) != 3
-                    or not all(_is_number(x, 1.0) for x in value)
-                ):
+                if not isinstance(value, (list, tuple)) or len(value) != 3 or not all(is_number(x, 1.0) for x in value):
                     raise UsageError(f"assist option {name!r}: expected three numbers in [0, 1], got {value!r}")
                 object.__setattr__(self, name, tuple(value))  # a list, as JSON has it, will do
-            elif name.startswith(("p_", "hit_", "quality_")) and not _is_number(value, 1.0):
+            elif name.startswith(("p_", "hit_", "quality_")) and not is_number(value, 1.0):
                 raise UsageError(f"assist option {name!r}: expected a number in [0, 1], got {value!r}")
-            elif ("tokens" in name or "words" in name) and not _is_number(value, 1e6):
+            elif ("tokens" in name or "words" in name) and not is_number(value, 1e6):
                 raise UsageError(f"assist option {name!r}: expected a number from 0 to 1,000,000, got {value!r}")
         if self.p_simple + self.p_harmful > 1.0:
             raise UsageError("assist options p_simple + p_harmful: expected a sum <= 1")
-
-
-def _is_number(value: object, most: float) -> bool:
-    """Whether it is a finite number from 0 to ``most``."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.0 <= value <= most

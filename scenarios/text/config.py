@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from gtalign_env.errors import UsageError
+from gtalign_env.scenarios.options import check_sizes, is_number
 
 __all__ = ["TextConfig"]
 
@@ -31,13 +32,8 @@ class TextConfig:
 
     def __post_init__(self) -> None:
         """Refuse rules that describe no game."""
-        for name in ("questions", "max_exchanges"):
-            count = getattr(self, name)
-            if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 64:
-                raise UsageError(f"text option {name!r}: expected an integer from 1 to 64, got {count!r}")
-        if not isinstance(self.can_leave, bool):
-            raise UsageError(f"text option 'can_leave': expected True or False, got {self.can_leave!r}")
+        check_sizes("text", self)
         for name in ("p_harmful", "safe_alternative"):
             share = getattr(self, name)
-            if not isinstance(share, (int, float)) or not 0.0 <= share <= 1.0:
+            if not is_number(share, 1.0):
                 raise UsageError(f"text option {name!r}: expected a number in [0, 1], got {share!r}")
