@@ -21,6 +21,7 @@ from gtalign_env import parallel_env
 from gtalign_env.agents.assistants import make_assistant
 from gtalign_env.agents.users import population
 from gtalign_env.finite import FiniteScenario
+from gtalign_env.games import Bimatrix
 from gtalign_env.payoffs import Grounded
 from gtalign_env.play import play_many
 from gtalign_env.pricing import PRICING, PerRequest, PerToken, Subscription
@@ -31,7 +32,6 @@ from gtalign_env.scenarios.tasks import load_tasks
 from gtalign_env.scenarios.tasks.graders import refusal
 from gtalign_env.scenarios.text.config import TextConfig
 from gtalign_env.scenarios.text.reader import length_of
-from gtalign_env.stage import StageGame
 from gtalign_env.types import ASSISTANT_MOVES, LENGTH_TOKENS, Outcome
 
 SESSIONS = 500
@@ -83,7 +83,7 @@ def played(assistant: str = "heuristic", pricing: str = "subscription", p_harmfu
 
 
 @functools.cache
-def stage_games(pricing: str) -> dict[tuple[int, str], StageGame]:
+def stage_games(pricing: str) -> dict[tuple[int, str], Bimatrix]:
     """Return the stage game of every (state, type)."""
     scenario = make_scenario("assist", pricing=pricing)
     assert isinstance(scenario, FiniteScenario)
@@ -188,7 +188,7 @@ def properties() -> Iterator[Figure]:
     yield from _moves_and_types()
 
 
-def trap(game: StageGame) -> list[tuple[str, str]]:
+def trap(game: Bimatrix) -> list[tuple[str, str]]:
     """Return the pure equilibria by name where all of them are strictly Pareto-dominated, else nothing."""
     rows, columns = game.user.max(axis=0) == game.user, game.assistant.max(axis=1)[:, None] == game.assistant
     cells = [(int(i), int(j)) for i, j in np.argwhere(rows & columns)]
@@ -197,7 +197,7 @@ def trap(game: StageGame) -> list[tuple[str, str]]:
     return [(game.user_moves[i], game.assistant_moves[j]) for i, j in cells]
 
 
-def _better(game: StageGame, cell: tuple[int, int]) -> NDArray[np.bool_]:
+def _better(game: Bimatrix, cell: tuple[int, int]) -> NDArray[np.bool_]:
     """Return which cells are strictly better for both."""
     better: NDArray[np.bool_] = (game.user > game.user[cell]) & (game.assistant > game.assistant[cell])
     return better
@@ -233,7 +233,7 @@ def _pricing_matters() -> Iterator[Figure]:
     yield Figure("6.3", "of these, best cells differ in (count, share)", f"{differ}, {differ / possible:.2f}")
 
 
-def _welfare(game: StageGame) -> NDArray[np.float64]:
+def _welfare(game: Bimatrix) -> NDArray[np.float64]:
     """Return √(U·L) where both gain, 0 elsewhere."""
     mutual: NDArray[np.float64] = np.sqrt(np.maximum(game.user, 0.0) * np.maximum(game.assistant, 0.0))
     return mutual

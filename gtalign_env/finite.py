@@ -10,24 +10,26 @@ import bisect
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gtalign_env.errors import UsageError
+from gtalign_env.games.bimatrix import Bimatrix
 from gtalign_env.ledger import Ledger
 from gtalign_env.mix import UserMix, resolve_type
 from gtalign_env.pricing import make_pricing
 from gtalign_env.protocols import PricingPolicy, Step
 from gtalign_env.spaces import Layout
-from gtalign_env.stage import StageGame, mean_game, stage_game
+from gtalign_env.stage import mean_game, stage_game
 from gtalign_env.tables import GameTables, PayoffTables
-from gtalign_env.types import NUMERIC_TYPE_FIELDS, Outcome, Payoffs, Role, UserType, View
+from gtalign_env.types import ASSISTANT, NUMERIC_TYPE_FIELDS, USER, Outcome, Payoffs, Role, UserType, View
 
 __all__ = ["FiniteScenario", "FiniteState"]
 
 _NONE = -1
+_AGENT_OF: dict[str, str] = {"user": USER, "assistant": ASSISTANT, "": ""}
 _KEPT_LEDGERS = 32
 """Ledgers that a scenario remembers, about 2 MB each for ``assist``; those of its own mix are kept besides."""
 
@@ -75,6 +77,10 @@ class FiniteScenario:
         continuation: What follows an exchange in the stage game (see ``stage_game``).
         recipe: A factory and its keyword arguments from which an equal scenario is rebuilt when unpickled.
         pinnable: Coordinates of the opening that the reset option ``task`` may pin; all when ``None``.
+        game: The game in its own form (a ``Bimatrix``, a ``GameTree``, …), where it is common knowledge; what solvers and
+            symbolic players read.
+        movers: Who is to move in each state, in games with turns: shape (S,), ``"user"``, ``"assistant"`` or ``""`` for both.
+            Whoever waits has one legal move, ``WAIT``.
     """
 
     view: View = "strategic"
@@ -96,6 +102,8 @@ class FiniteScenario:
         continuation: tuple[int, NDArray[np.int32]] | None = None,
         recipe: tuple[Callable[..., FiniteScenario], Mapping[str, Any]] | None = None,
         pinnable: Sequence[str] | None = None,
+        game: Any = None,
+        movers: Sequence[Role | Literal[""]] | None = None,
     ) -> None:
         self.name = name
         self.description = description
@@ -109,6 +117,9 @@ class FiniteScenario:
         self._continuation = continuation
         self._pinnable = tuple(tables.axes if pinnable is None else pinnable)
         self.recipe = recipe
+        self.game = game
+        self._to_move = [] if movers is None else [_AGENT_OF[mover] for mover in movers]
+        self._located: dict[bytes, int] | None = None
         self._evaluate = payoffs
         self._retention = retention
         self._ledgers: OrderedDict[tuple[UserType, PricingPolicy], Ledger] = OrderedDict()
@@ -234,7 +245,9 @@ class FiniteScenario:
         return Step(after, payoffs, outcome, ended, {"violation": True} if outcome.violation else {})
 
     def info(self, state: FiniteState, role: Role) -> dict[str, Any]:
-        """Return nothing: the observation says it all."""
+        """Return whose turn it is, in games with turns; all else is in the observation."""
+        if self._to_move and self._to_move[state.public]:
+            return {"to_move": self._to_move[state.public]}
         return {}
 
     def hidden(self, state: FiniteState) -> dict[str, Any]:
@@ -274,12 +287,61 @@ class FiniteScenario:
             self._ledgers.move_to_end(pair)
         return found
 
+    def locate(self, observation: NDArray[Any]) -> int:
+        """Return the public state that an observation shows.
+
+        Args:
+            observation: The vector that ``observe`` returns for either role, shape (size,).
+
+        Raises:
+            UsageError: The vector is no observation of this game, or several states look alike.
+
+        Example:
+            >>> from gtalign_env import parallel_env
+            >>> env = parallel_env("matrix", rounds=3)
+            >>> _ = env.reset(seed=0)
+            >>> seen, *_ = env.step({"user_0": 1, "assistant_0": 2})
+            >>> env.scenario.locate(seen["assistant_0"]["observation"])
+            1
+        """
+        if self._located is None:
+            rows = np.ascontiguousarray(self.tables.features, dtype=np.float32)
+            self._located = {row.tobytes(): state for state, row in enumerate(rows)}
+        if len(self._located) < len(self.tables.features):
+            raise UsageError(
+                f"scenario {self.name!r}: several states look alike, so an observation does not tell which it is"
+            )
+        vector = np.asarray(observation, dtype=np.float32)
+        key = (
+            np.ascontiguousarray(vector[self.layout["public"]]).tobytes()
+            if vector.shape == (self.layout.size,)
+            else b""
+        )
+        if key not in self._located:
+            raise UsageError(f"scenario {self.name!r}: expected an observation of this game, got {observation!r}")
+        return self._located[key]
+
+    def last_moves(self, observation: NDArray[Any]) -> tuple[int | None, int | None]:
+        """Return the indices of the last moves (user's, assistant's) that an observation shows; ``None`` before the first.
+
+        Example:
+            >>> from gtalign_env import parallel_env
+            >>> env = parallel_env("matrix", rounds=3)
+            >>> _ = env.reset(seed=0)
+            >>> seen, *_ = env.step({"user_0": 1, "assistant_0": 2})
+            >>> env.scenario.last_moves(seen["assistant_0"]["observation"])
+            (1, 2)
+        """
+        shown = [observation[self.layout[slot]] for slot in ("last_user_move", "last_assistant_move")]
+        user, assistant = (int(slot.argmax()) if slot.any() else None for slot in shown)
+        return user, assistant
+
     def stage_game(
         self,
         public: Mapping[str, str],
         user_type: Any = None,
         pricing: str | PricingPolicy | None = None,
-    ) -> StageGame:
+    ) -> Bimatrix:
         """Return the bimatrix of one exchange, as the analyst sees it.
 
         Args:

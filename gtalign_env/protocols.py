@@ -248,17 +248,30 @@ class BatchPolicy(Policy, Protocol):
 
 
 @runtime_checkable
+class Sitter(Protocol):
+    """A policy that wants to know the rules before it plays: whoever runs the game calls ``sit``, then ``reset``."""
+
+    def sit(self, scenario: Scenario, role: Role) -> None:
+        """Take a chair at a game. Nothing hidden is told: a scenario is rules, and states are not shown.
+
+        Raises:
+            UsageError: This player cannot play this game.
+        """
+        ...
+
+
+@runtime_checkable
 class Persona(Protocol):
     """A scripted user: a distribution over types plus the way such a user speaks and reacts."""
 
     name: str
     description: str
 
-    def sample_type(self, rng: Any) -> UserType:
-        """Draw a type θ."""
+    def sample_type(self, rng: Any) -> UserType | None:
+        """Draw a type θ; ``None`` leaves the draw to the scenario."""
         ...
 
-    def policy(self, user_type: UserType) -> Policy:
+    def policy(self, user_type: Any) -> Policy:
         """Return a fresh player for this type; it plays both views."""
         ...
 

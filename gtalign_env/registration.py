@@ -26,6 +26,7 @@ __all__ = [
     "ASSISTANTS",
     "BACKENDS",
     "PERSONAS",
+    "PLAYERS",
     "SCENARIOS",
     "Registry",
     "ScenarioSpec",
@@ -164,6 +165,8 @@ class Registry:
 PERSONAS = Registry("persona")
 ASSISTANTS = Registry("assistant")
 BACKENDS = Registry("backend")
+PLAYERS = Registry("player")
+"""Players that need no model and may take either chair: a function of settings that returns a ``Policy``."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

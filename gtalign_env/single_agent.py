@@ -16,7 +16,7 @@ from gymnasium.spaces import Dict, Discrete, MultiBinary
 
 from gtalign_env.env import ROLES, GameEnv, parallel_env
 from gtalign_env.errors import IllegalActionError, ResetNeededError, UsageError
-from gtalign_env.play import waiting_action
+from gtalign_env.play import sit_down, waiting_action
 from gtalign_env.protocols import Persona, Policy, Scenario
 from gtalign_env.registration import load
 from gtalign_env.spaces import SpeechAct
@@ -107,6 +107,7 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
             policy_of = drawn.pop("policy_of", None)
             if "user_type" in given and policy_of is not None:
                 policy = policy_of(self._resolve(given["user_type"]))
+            sit_down(policy, self.game, self.other_agent)
             self._seen, self._infos = self.game.reset(
                 seed=int(self.np_random.integers(2**31)), options={**drawn, **given}
             )
@@ -178,7 +179,7 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
         assert self._policy is not None
         waiting = self._infos[self.agent].get("to_move", "") == self.agent
         seen, info = self._seen[self.other_agent], self._infos[self.other_agent]
-        other = waiting_action(self.game) if waiting else self._policy.act(seen, info)
+        other = waiting_action(self.game, self.other_agent) if waiting else self._policy.act(seen, info)
         self._seen, rewards, ended, cut, self._infos = self.game.step({self.agent: action, self.other_agent: other})
         for agent, reward in rewards.items():
             totals[agent] += reward
@@ -189,7 +190,7 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
     def _wait(self, totals: dict[str, float], items: dict[str, float]) -> tuple[bool, bool]:
         """In games with turns, play on until the learner is to move."""
         while self.game.agents and self._infos[self.agent].get("to_move", self.agent) != self.agent:
-            terminated, truncated = self._advance(waiting_action(self.game), totals, items)
+            terminated, truncated = self._advance(waiting_action(self.game, self.agent), totals, items)
             if terminated or truncated:
                 return terminated, truncated
         return False, False

@@ -7,27 +7,15 @@ stated continuation (``docs/game.md`` §5): the utterance that it produces gets 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gtalign_env.games.bimatrix import Bimatrix
 from gtalign_env.tables import GameTables, PayoffTables
 
-__all__ = ["StageGame", "mean_game", "stage_game"]
-
-
-class StageGame(NamedTuple):
-    """A bimatrix with names."""
-
-    user_moves: tuple[str, ...]
-    """Names of the rows."""
-    assistant_moves: tuple[str, ...]
-    """Names of the columns."""
-    user: NDArray[np.float64]
-    """(rows, columns): the user's payoffs, utils."""
-    assistant: NDArray[np.float64]
-    """(rows, columns): the assistant's payoffs, utils."""
+__all__ = ["mean_game", "stage_game"]
 
 
 def stage_game(
@@ -38,7 +26,7 @@ def stage_game(
     user_acts: Mapping[str, int],
     continuation: tuple[int, NDArray[np.int32]] | None = None,
     retention_rate: float = 0.0,
-) -> StageGame:
+) -> Bimatrix:
     """Return the bimatrix of the exchange that starts in ``state``.
 
     Args:
@@ -69,7 +57,7 @@ def stage_game(
             value = value + _after(tables, utils, continuation)[state][np.ix_(rows, columns)]
         sides.append((tables.probability[state][np.ix_(rows, columns)] * value).sum(axis=-1))
     user, assistant = sides
-    return StageGame(tuple(user_acts), tables.assistant_moves, user, assistant + retention_rate * user)
+    return Bimatrix(user, assistant + retention_rate * user, tuple(user_acts), tables.assistant_moves)
 
 
 def _after(tables: GameTables, utils: NDArray[Any], continuation: tuple[int, NDArray[np.int32]]) -> NDArray[Any]:
@@ -82,7 +70,7 @@ def _after(tables: GameTables, utils: NDArray[Any], continuation: tuple[int, NDA
     return np.where(following == tables.terminal, 0.0, worth)
 
 
-def mean_game(games: Sequence[StageGame], shares: Sequence[float]) -> StageGame:
+def mean_game(games: Sequence[Bimatrix], shares: Sequence[float]) -> Bimatrix:
     """Return the stage game averaged over types, as someone sees it who knows only the population.
 
     Example:
@@ -93,4 +81,4 @@ def mean_game(games: Sequence[StageGame], shares: Sequence[float]) -> StageGame:
     """
     user = np.einsum("k,kij->ij", np.asarray(shares), np.stack([game.user for game in games]))
     assistant = np.einsum("k,kij->ij", np.asarray(shares), np.stack([game.assistant for game in games]))
-    return StageGame(games[0].user_moves, games[0].assistant_moves, user, assistant)
+    return Bimatrix(user, assistant, games[0].user_moves, games[0].assistant_moves)

@@ -26,6 +26,7 @@ import pytest
 
 import gtalign_env
 from gtalign_env.finite import FiniteScenario
+from gtalign_env.games import Bimatrix
 from gtalign_env.payoffs import Grounded
 from gtalign_env.play import play_many
 from gtalign_env.pricing import PRICING
@@ -34,7 +35,6 @@ from gtalign_env.scenarios.assist.config import AssistConfig
 from gtalign_env.scenarios.assist.population import DEFAULT_MIX, TYPES
 from gtalign_env.scenarios.text.config import TextConfig
 from gtalign_env.scenarios.text.scenario import HIT
-from gtalign_env.stage import StageGame
 from gtalign_env.types import ASSISTANT_MOVES, LENGTH_TOKENS
 
 PRICINGS = ("subscription", "per_token", "per_request")
@@ -43,7 +43,7 @@ Figure = Callable[[str, object], None]
 
 
 @functools.cache
-def games(pricing: str) -> dict[tuple[int, str], StageGame]:
+def games(pricing: str) -> dict[tuple[int, str], Bimatrix]:
     """Return the stage game of every (state, type) under a pricing policy: 108 states by 4 types."""
     scenario = make_scenario("assist", pricing=pricing)
     assert isinstance(scenario, FiniteScenario)
@@ -52,14 +52,14 @@ def games(pricing: str) -> dict[tuple[int, str], StageGame]:
     return {(s, name): scenario.stage_game(coordinates(s), name) for s, name in itertools.product(states, TYPES)}
 
 
-def pure_equilibria(game: StageGame) -> list[tuple[int, int]]:
+def pure_equilibria(game: Bimatrix) -> list[tuple[int, int]]:
     """Return the cells where both best responses meet."""
     best_rows = game.user >= game.user.max(axis=0, keepdims=True)
     best_columns = game.assistant >= game.assistant.max(axis=1, keepdims=True)
     return [(int(i), int(j)) for i, j in np.argwhere(best_rows & best_columns)]
 
 
-def dominated(game: StageGame, cell: tuple[int, int]) -> bool:
+def dominated(game: Bimatrix, cell: tuple[int, int]) -> bool:
     """Whether another cell is strictly better for both."""
     return bool(((game.user > game.user[cell]) & (game.assistant > game.assistant[cell])).any())
 
@@ -103,7 +103,7 @@ def test_selfish_play__is_caught_where_the_provider_writes_and_the_user_leaves(f
     assert cured / len(caught) > 0.9
 
 
-def mutual_welfare(game: StageGame) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def mutual_welfare(game: Bimatrix) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """Return √(U·L) where both gain, 0 elsewhere."""
     both = (game.user > 0.0) & (game.assistant > 0.0)
     return np.sqrt(np.where(both, game.user * game.assistant, 0.0))

@@ -23,11 +23,11 @@ import gtalign_env.agents  # noqa: F401 - registers the players
 from gtalign_env import parallel_env
 from gtalign_env.episode import Episode, SideRecord, StepRecord
 from gtalign_env.errors import UsageError
+from gtalign_env.games.cells import pareto_cells, pure_nash_cells
 from gtalign_env.play import play_episode
 from gtalign_env.registration import ASSISTANTS, PERSONAS
 from gtalign_env.replay import Look, StageMatrix, frame_lines, make_console, print_story, stage_matrix, tell
 from gtalign_env.replay.bars import beside, pad, signed_bar, sparkline
-from gtalign_env.replay.cells import pareto_cells, pure_nash_cells
 from gtalign_env.replay.matrix import legend, matrix_lines
 from gtalign_env.replay.speech import Folding, fold
 from gtalign_env.replay.style import PALETTES, PAPER, ROLES, ascii_text, pick_scheme, theme

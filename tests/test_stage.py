@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from gtalign_env.errors import UsageError
 from gtalign_env.finite import FiniteScenario
+from gtalign_env.games import Bimatrix
 from gtalign_env.payoffs import Grounded
 from gtalign_env.pricing import make_pricing
 from gtalign_env.registration import make_scenario
 from gtalign_env.scenarios.assist.population import DEFAULT_MIX, TYPES
-from gtalign_env.stage import StageGame, mean_game
+from gtalign_env.stage import mean_game
 from gtalign_env.types import ASSISTANT_MOVES, Outcome
 
 ACTS = ("VQ", "DQ", "LEAVE")
@@ -112,7 +113,7 @@ def test_stage_game__wrong_questions_are_answered_clearly(scenario: FiniteScenar
 @given(st.lists(st.floats(0.01, 1.0), min_size=1, max_size=5))
 def test_mean_game__of_equal_games_is_that_game(weights: list[float]) -> None:
     """Shares only spread what is different."""
-    game = StageGame(("a",), ("b", "c"), np.array([[1.0, -2.0]]), np.array([[0.5, 4.0]]))
+    game = Bimatrix(np.array([[1.0, -2.0]]), np.array([[0.5, 4.0]]), ("a",), ("b", "c"))
     shares = [weight / sum(weights) for weight in weights]
     mean = mean_game([game] * len(shares), shares)
     assert np.allclose(mean.user, game.user)

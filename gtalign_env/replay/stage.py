@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from gtalign_env.episode import Episode
 from gtalign_env.errors import GtalignError
+from gtalign_env.games.cells import pareto_cells, pure_nash_cells
 from gtalign_env.registration import SCENARIOS, make_scenario
 from gtalign_env.render import one_line
-from gtalign_env.replay.cells import pareto_cells, pure_nash_cells
 from gtalign_env.types import USER
 
 __all__ = ["StageMatrix", "rebuilt_scenario", "stage_matrix", "why_no_stage"]
@@ -135,14 +135,14 @@ def _cut(name: str, options: str, trust: bool, public: str, theta: str, pricing:
     user_type = json.loads(theta)
     try:
         game = scenario.stage_game(json.loads(public), user_type, json.loads(pricing))
-        nash, pareto = pure_nash_cells(game[2], game[3]), pareto_cells(game[2], game[3])
+        nash, pareto = pure_nash_cells(game.user, game.assistant), pareto_cells(game.user, game.assistant)
     except (GtalignError, KeyError, TypeError, ValueError):  # a record that somebody else wrote
         return None
     return StageMatrix(
-        user_moves=tuple(game[0]),
-        assistant_moves=tuple(game[1]),
-        user=np.asarray(game[2], dtype=np.float64),
-        assistant=np.asarray(game[3], dtype=np.float64),
+        user_moves=game.user_moves,
+        assistant_moves=game.assistant_moves,
+        user=game.user,
+        assistant=game.assistant,
         made=None,
         nash=nash,
         pareto=pareto,

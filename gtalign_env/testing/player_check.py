@@ -175,7 +175,7 @@ def check_persona(
 
     def enter(episode: int) -> tuple[Any, dict[str, Any]]:
         user_type = persona.sample_type(np.random.default_rng(episode))
-        return persona.policy(user_type), {"user_type": dataclasses.asdict(user_type)}
+        return persona.policy(user_type), {"user_type": None if user_type is None else dataclasses.asdict(user_type)}
 
     games = [Subject(fn, seed=seed, episodes=episodes) for fn in env_fns or map(_view, _VIEWS)]
     table = _Table([_Seat(game=game, enter=enter) for game in games], USER, games[0].seeds, persona)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gtalign_env.errors import GradingError, UnknownNameError, UsageError
 from gtalign_env.finite import FiniteScenario
+from gtalign_env.games import Bimatrix
 from gtalign_env.mix import UserMix, resolve_type
 from gtalign_env.payoffs import make_payoff_model
 from gtalign_env.pricing import make_pricing
@@ -34,7 +35,6 @@ from gtalign_env.scenarios.text.voice import user_utterance
 from gtalign_env.sight import CLARITIES, KINDS, squashed_pricing, squashed_type
 from gtalign_env.spaces import ASSIST_LAYOUT
 from gtalign_env.specs import to_spec
-from gtalign_env.stage import StageGame
 from gtalign_env.types import ASSISTANT_MOVES, NO_OP, USER_MOVES, Outcome, Payoffs, Role, UserMove, UserType, View
 
 __all__ = ["AssistText", "assist_text"]
@@ -263,7 +263,7 @@ class AssistText:
 
     def stage_game(
         self, public: Mapping[str, str], user_type: Any = None, pricing: str | PricingPolicy | None = None
-    ) -> StageGame:
+    ) -> Bimatrix:
         """Return the bimatrix of an exchange, taken from the strategic twin (see ``FiniteScenario.stage_game``)."""
         return self.twin.stage_game(public, user_type, pricing)
 
