@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "run": "play episodes and record them",
     "play": "sit in either chair yourself",
     "replay": "show recorded episodes, verify and export them",
+    "rescore": "score saved play under another payoff model or pricing",
     "persona": "make, check and try personas",
     "bench": "measure speed, memory and import time",
 }
