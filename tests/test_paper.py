@@ -48,7 +48,7 @@ def test_paper_score__pays_the_published_table_of_safety_outcomes(
     assert len(output.split()) == 260
     assert output.index("<response>") == 800
     score = paper_score(output, judged, "wildguard", truth=truth)
-    assert score.totals == (pytest.approx(user, abs=5e-4), pytest.approx(assistant, abs=5e-4))
+    assert score.totals == pytest.approx((user, assistant), abs=5e-4)
     assert score.welfare == pytest.approx(welfare, abs=5e-4)
 
 
