@@ -24,7 +24,7 @@ from gtalign_env.finite import FiniteScenario
 from gtalign_env.games import Bimatrix
 from gtalign_env.payoffs import Grounded
 from gtalign_env.play import play_many
-from gtalign_env.pricing import PRICING, PerRequest, PerToken, Subscription
+from gtalign_env.pricing import PerRequest, PerToken, Subscription
 from gtalign_env.registration import make_scenario
 from gtalign_env.scenarios.assist.config import AssistConfig
 from gtalign_env.scenarios.assist.population import DEFAULT_MIX, TYPES
@@ -34,6 +34,8 @@ from gtalign_env.scenarios.text.config import TextConfig
 from gtalign_env.scenarios.text.reader import length_of
 from gtalign_env.types import ASSISTANT_MOVES, LENGTH_TOKENS, Outcome
 
+PRICINGS = ("subscription", "per_token", "per_request")
+"""The policies that the page reasons with; ``pricing_figures.py`` compares all of them."""
 SESSIONS = 500
 SEED = 0
 RULES, TEXT, MODEL = AssistConfig(), TextConfig(), Grounded()
@@ -126,7 +128,7 @@ def payoffs() -> Iterator[Figure]:
     yield Figure("4", "tokens of a long answer, utils", f"{MODEL.token_cost_out * LONG:.2f}")
     yield Figure("4", "a guess at a vague question: reputation at risk", f"{(1 - RULES.hit_vague) * MODEL.wrong:.2f}")
     yield Figure("4", "a clarifying question: tokens, utils", f"{MODEL.token_cost_out * RULES.question_tokens:.3f}")
-    for pricing in PRICING:
+    for pricing in PRICINGS:
         game = played(pricing=pricing)
         for name, sums in (("U", game.user), ("L", game.assistant)):
             error = sums.std(ddof=1) / math.sqrt(SESSIONS)
@@ -135,9 +137,9 @@ def payoffs() -> Iterator[Figure]:
     flat = played()
     yield Figure("4", "played, subscription: user's surplus before the price", f"{flat.surplus:.2f}")
     yield Figure("4", "the same: share of it that the fee takes", f"{flat.price.mean() / flat.surplus:.2f}")
-    means = [float(played(pricing=pricing).assistant.mean()) for pricing in PRICING]
+    means = [float(played(pricing=pricing).assistant.mean()) for pricing in PRICINGS]
     yield Figure("4", "$\\kappa_v$ in mean session earnings", _range(MODEL.unsafe / mean for mean in means))
-    most = max(float(played(pricing=pricing).assistant.max()) for pricing in PRICING)
+    most = max(float(played(pricing=pricing).assistant.max()) for pricing in PRICINGS)
     yield Figure("4", "most that a session earned, any pricing", f"{most:.2f}")
     meter = PerToken()
     rates = (meter.rate_out / MODEL.token_cost_out, meter.rate_in / MODEL.token_cost_in)
@@ -178,7 +180,7 @@ def properties() -> Iterator[Figure]:
         yield Figure(
             "6.1", f"played, {label}: mutual welfare of the heuristic, of `{best}`, the best fixed move", welfare
         )
-    for pricing in PRICING:
+    for pricing in PRICINGS:
         trapped = {key: cells for key, game in stage_games(pricing).items() if (cells := trap(game))}
         share = len(trapped) / len(stage_games(pricing))
         yield Figure("6.2", f"share of pairs that are traps, {pricing}", f"{share:.2f}")
@@ -240,7 +242,7 @@ def _welfare(game: Bimatrix) -> NDArray[np.float64]:
 
 
 def _moves_and_types() -> Iterator[Figure]:
-    for pricing in PRICING:
+    for pricing in PRICINGS:
         games = stage_games(pricing)
         always = [
             move

@@ -11,6 +11,7 @@ The tree:
     * ``MissingExtraError``            an optional dependency that is not installed (also an ``ImportError``)
     * ``ModelError``                   a model that could not be loaded or failed while generating
     * ``GradingError``                 a reply that could not be graded; nothing was scored
+    * ``SolverError``                  a computed solution that failed its own check; nothing was returned
 
 Every message says what was expected, what came, and what to do.
 """
@@ -31,6 +32,7 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "ResetNeededError",
+    "SolverError",
     "UnknownNameError",
     "UsageError",
     "require",
@@ -134,6 +136,10 @@ class MissingExtraError(GtalignError, ImportError):
 
 class GradingError(GtalignError):
     """A reply could not be graded: the step did not happen, and nothing was scored."""
+
+
+class SolverError(GtalignError):
+    """A solution of a game failed its own check, or the linear program behind it did: nothing is better than junk."""
 
 
 class ModelError(GtalignError):

@@ -81,6 +81,9 @@ class FiniteScenario:
             symbolic players read.
         movers: Who is to move in each state, in games with turns: shape (S,), ``"user"``, ``"assistant"`` or ``""`` for both.
             Whoever waits has one legal move, ``WAIT``.
+        assistant_acts: Name and act of the columns of the stage game; all moves when ``None``.
+        state_words: Tells a public state in words; its coordinates are listed when ``None``.
+        briefing: Tells a player the rules in words; the description and the moves when ``None``.
     """
 
     view: View = "strategic"
@@ -104,6 +107,9 @@ class FiniteScenario:
         pinnable: Sequence[str] | None = None,
         game: Any = None,
         movers: Sequence[Role | Literal[""]] | None = None,
+        assistant_acts: Mapping[str, int] | None = None,
+        state_words: Callable[[int], str] | None = None,
+        briefing: Callable[[Role], str] | None = None,
     ) -> None:
         self.name = name
         self.description = description
@@ -113,7 +119,10 @@ class FiniteScenario:
         self.pricing = pricing
         self.config = dict(config or {})
         self.has_types = has_types
-        self.user_acts = dict(user_acts or {name: i for i, name in enumerate(tables.user_moves)})
+        self.user_acts = dict(user_acts or _acts(tables.user_moves, tables.user_act))
+        self.assistant_acts = dict(assistant_acts or _acts(tables.assistant_moves, tables.assistant_act))
+        self.state_words = state_words
+        self._briefing = briefing
         self._continuation = continuation
         self._pinnable = tuple(tables.axes if pinnable is None else pinnable)
         self.recipe = recipe
@@ -140,7 +149,11 @@ class FiniteScenario:
         shape = tables.next_state.shape
         self._strides = (shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3])
         self._next: list[int] = tables.next_state.reshape(-1).tolist()
-        self._cumulative: list[list[float]] = np.cumsum(tables.probability, axis=-1).reshape(-1, shape[3]).tolist()
+        self._cumulative: list[list[float]] = (
+            np.cumsum(tables.probability, axis=-1).reshape(-1, shape[3]).tolist()
+            if shape[3] > 1
+            else [[1.0]] * math.prod(shape[:3])  # nothing is left to chance: one list serves every entry
+        )
         self._user_act: list[int] = tables.user_act.tolist()
         self._assistant_act: list[int] = tables.assistant_act.tolist()
         self._initial: list[float] = np.cumsum(tables.initial).tolist()
@@ -258,12 +271,26 @@ class FiniteScenario:
         """Return the public state in words."""
         where = self.tables.coordinates(state.public)
         words = ", ".join(f"{name} {value}" for name, value in where.items()) or "the session is over"
+        if where and self.state_words is not None:
+            words = self.state_words(state.public)
         for label, move, names in (
             ("user", state.last_user_move, self.tables.user_moves),
             ("assistant", state.last_assistant_move, self.tables.assistant_moves),
         ):
             words += f"\n{label}: {names[move] if move >= 0 else '—'}"
         return words
+
+    def briefing(self, role: Role) -> str:
+        """Return the rules of the game in plain words, as a player in this chair should hear them before it plays.
+
+        Example:
+            >>> from gtalign_env.registration import make_scenario
+            >>> print(make_scenario("assist").briefing("assistant").splitlines()[-1])
+            Your moves: DA_short, DA_medium, DA_long, AQ_short, AQ_medium, AQ_long, CQ, DECLINE.
+        """
+        if self._briefing is not None:
+            return self._briefing(role)
+        return f"{self.description}\nYou are the {role}.\nYour moves: {', '.join(self.moves(role))}."
 
     # -- what solvers and batched engines use ---------------------------------------------------------------------
 
@@ -348,9 +375,17 @@ class FiniteScenario:
             public: The public state's coordinates by name.
             user_type: θ, as ``reset`` takes it; the average over the population when ``None``.
             pricing: The pricing policy; the scenario's own when ``None``.
+
+        Raises:
+            UsageError: There is no such state, or only one player is to move in it.
         """
         policy = self.pricing if pricing is None else make_pricing(pricing)
         state = self.tables.index(**public)
+        if self._to_move and self._to_move[state]:
+            raise UsageError(
+                f"scenario {self.name!r}: only {self._to_move[state]} is to move in {dict(public)}: there is no bimatrix of "
+                "one exchange; the whole game is in 'scenario.game'"
+            )
         types = self.mix.types if user_type is None else (self.resolve_type(user_type),)
         shares = self.mix.shares if user_type is None else (1.0,)
         games = [
@@ -359,6 +394,7 @@ class FiniteScenario:
                 self.payoff_tables(theta, policy),
                 state,
                 user_acts=self.user_acts,
+                assistant_acts=self.assistant_acts,
                 continuation=self._continuation,
                 retention_rate=self._retention(1.0),
             )
@@ -395,6 +431,10 @@ class FiniteScenario:
         if self.has_types:
             slots["theta"] = len(NUMERIC_TYPE_FIELDS)
         return Layout(slots)
+
+
+def _acts(moves: Sequence[str], acts: NDArray[np.int32]) -> dict[str, int]:
+    return {move: int(acts[index]) for index, move in enumerate(moves)}
 
 
 def _rebuild(factory: Callable[..., FiniteScenario], options: dict[str, Any]) -> FiniteScenario:

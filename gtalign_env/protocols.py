@@ -28,6 +28,7 @@ __all__ = [
     "Step",
     "Task",
     "TaskSource",
+    "Watcher",
 ]
 
 Observation = Mapping[str, Any]
@@ -114,7 +115,10 @@ class TaskSource(Protocol):
 
 @runtime_checkable
 class PricingPolicy(Protocol):
-    """What the user pays for an exchange, in credits."""
+    """What the user pays for an exchange, in credits.
+
+    A policy that costs the provider something also has ``overhead(outcome)``, in utils (see ``payoffs.overhead``).
+    """
 
     @property
     def name(self) -> str:
@@ -261,6 +265,15 @@ class Sitter(Protocol):
 
 
 @runtime_checkable
+class Watcher(Protocol):
+    """A policy that wants to see every step: in games with turns it is shown those, too, in which it waits."""
+
+    def watch(self, observation: Observation, info: Info) -> None:
+        """Be shown the table while the other one moves; nothing is asked."""
+        ...
+
+
+@runtime_checkable
 class Persona(Protocol):
     """A scripted user: a distribution over types plus the way such a user speaks and reacts."""
 
@@ -295,6 +308,9 @@ class Sampling:
     """Strings that end a completion; they are cut off."""
     seed: int = 0
     """Makes a call reproducible on one machine (>= 0)."""
+    json_schema: str = ""
+    """A JSON schema, as text, that the whole completion has to fit; empty for free text. An engine that cannot hold a model to
+    one returns an error and says so."""
 
     def __post_init__(self) -> None:
         """Refuse values that have no meaning."""
@@ -304,6 +320,7 @@ class Sampling:
             ("top_p", 0 < self.top_p <= 1, "a number in (0, 1]"),
             ("stop", not isinstance(self.stop, str), "a tuple of strings"),
             ("seed", isinstance(self.seed, int) and self.seed >= 0, "an integer >= 0"),
+            ("json_schema", isinstance(self.json_schema, str), "the JSON text of a schema"),
         ):
             if not fits:
                 raise UsageError(f"sampling {field}: expected {expected}, got {getattr(self, field)!r}")
@@ -330,6 +347,45 @@ class Generation:
     """What went wrong, where ``finish_reason`` is ``"error"``."""
     note: str = ""
     """What the reader of a record should know, e.g. that old turns were left out of the prompt."""
+    sampled: str = ""
+    """Everything that was sampled, as text: ``text``, and the stop string and what came with it in the same token."""
+    prompt_ids: tuple[int, ...] = ()
+    """Token ids of the prompt, where the engine knows them."""
+    conversation: tuple[Mapping[str, str], ...] = ()
+    """The messages that were continued; a ``Continuation`` is the last of them, from the assistant."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Continuation:
+    """An earlier completion that goes on: its own tokens, then ``text``, then what the model writes next.
+
+    Engines that know token ids go on from the very ids that were sampled, so that nothing is tokenised again; the others
+    prefill the assistant's message with ``after.sampled + text``.
+
+    Example:
+        >>> Continuation(after=Generation(text="4", sampled="4."), text=" Why?").written
+        '4. Why?'
+    """
+
+    after: Generation
+    """What was written so far."""
+    text: str = ""
+    """What is put behind it, as if the model had written it."""
+
+    @property
+    def written(self) -> str:
+        """The assistant's message so far, as text."""
+        return self.prefill + self.after.sampled + self.text
+
+    @property
+    def prefill(self) -> str:
+        """What the assistant's message began with before ``after`` was sampled."""
+        last = self.after.conversation[-1] if self.after.conversation else {}
+        return last["content"] if last.get("role") == "assistant" else ""
+
+
+Conversation = Sequence[Mapping[str, str]]
+"""OpenAI ``role``/``content`` messages."""
 
 
 @runtime_checkable
@@ -338,8 +394,8 @@ class Backend(Protocol):
 
     name: str
 
-    def generate(self, conversations: Sequence[Sequence[Mapping[str, str]]], sampling: Sampling) -> list[Generation]:
-        """Continue each conversation (OpenAI ``role``/``content`` messages) with one assistant message."""
+    def generate(self, conversations: Sequence[Conversation | Continuation], sampling: Sampling) -> list[Generation]:
+        """Continue each conversation with one assistant message, and each ``Continuation`` where it stands."""
         ...
 
     def count_tokens(self, text: str) -> int:

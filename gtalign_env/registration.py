@@ -166,7 +166,7 @@ PERSONAS = Registry("persona")
 ASSISTANTS = Registry("assistant")
 BACKENDS = Registry("backend")
 PLAYERS = Registry("player")
-"""Players that need no model and may take either chair: a function of settings that returns a ``Policy``."""
+"""Players that need no model and may take either chair: dataclasses of their settings that are policies (``specs.from_spec``)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

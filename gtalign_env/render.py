@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from gtalign_env.games.division import offer_words
 from gtalign_env.protocols import Scenario, Step
 from gtalign_env.sanitize import clean_text
 from gtalign_env.types import ASSISTANT, NO_OP, USER, Outcome
@@ -23,6 +24,7 @@ __all__ = [
     "render_state",
     "reply_words",
     "signed",
+    "turn_words",
     "user_words",
 ]
 
@@ -51,6 +53,9 @@ _NEXT = {
     NO_OP: "speaks vaguely",
 }
 
+_ANSWERS = {"ACCEPT": "accepts", "REJECT": "rejects", "HALT": "ends the talk", "SILENT": "says nothing"}
+_SAY = "SAY_"
+
 
 class Shown(Protocol):
     """What of an environment is drawn: ``GameEnv`` has it all."""
@@ -78,7 +83,7 @@ def assistant_words(move: str) -> str:
         return _REPLIES[move]
     if act in _REPLIES and length in ("short", "medium", "long"):
         return f"{_REPLIES[act]}, {length}"
-    return one_line(move)
+    return _talk_words(move) or one_line(move)
 
 
 def user_words(move: str) -> tuple[str, str]:
@@ -93,7 +98,15 @@ def user_words(move: str) -> tuple[str, str]:
         return "", _NEXT[move]
     if form in _NEXT and (reaction in _SAID or reaction == "none"):
         return _SAID.get(reaction, ""), _NEXT[form]
-    return "", one_line(move)
+    return "", _talk_words(move) or one_line(move)
+
+
+def _talk_words(move: str) -> str:
+    """Return a move of a negotiation, or a message before a move, in words, the same for both sides; empty for any other."""
+    if move.startswith(_SAY):
+        return f"announces {one_line(move.removeprefix(_SAY))}"
+    kept = offer_words(move)
+    return f"keeps {kept}" if kept else _ANSWERS.get(move, "")
 
 
 def question_words(public: Mapping[str, Any]) -> str:
@@ -115,6 +128,26 @@ def question_words(public: Mapping[str, Any]) -> str:
     if str(public["exchange"]) == "0":
         return f"asks a {kind} question, {how}"
     return f"repeats the {kind} question, {how}"
+
+
+def turn_words(public: Mapping[str, Any], *, turns: int = 0) -> list[str]:
+    """Return where a game of turns stands: the path through its tree, and the turn of the talk before the next move.
+
+    Args:
+        public: The state's public coordinates.
+        turns: Turns that a talk has, where that is known.
+
+    Example:
+        >>> turn_words({"node": "enter/fight", "talk": "2"}), turn_words({"node": "", "talk": "over"}), turn_words({})
+        (['after enter, fight', 'talk, turn 2'], ['at the start'], [])
+    """
+    words = []
+    if "node" in public:
+        path = one_line(public["node"]).replace("/", ", ")
+        words.append(f"after {path}" if path else "at the start")
+    if str(public.get("talk", "")).isdecimal():
+        words.append(f"talk, turn {public['talk']}" + (f" of {turns}" if turns else ""))
+    return words
 
 
 def reply_words(outcome: Mapping[str, float] | None) -> tuple[str, str]:

@@ -20,7 +20,8 @@ from gtalign_env.paper import paper_score
 from gtalign_env.payoffs import make_payoff_model
 from gtalign_env.pricing import make_pricing
 from gtalign_env.protocols import PayoffModel, PricingPolicy
-from gtalign_env.types import ASSISTANT, USER, Outcome, Payoffs, UserType
+from gtalign_env.sanitize import clean_text
+from gtalign_env.types import ASSISTANT, CHARACTERS_PER_TOKEN, USER, Outcome, Payoffs, UserType
 
 __all__ = ["PAPER", "Rescored", "published_rows", "rescore_episode", "rescore_row"]
 
@@ -182,9 +183,17 @@ def _steps(episode: Episode, payoff: PayoffModel, pricing: PricingPolicy) -> lis
 def _outcome(step: StepRecord) -> Outcome:
     """Return what a step led to; a turn in which the user wrote led to words typed, and to nothing else."""
     if step.outcome is not None:
-        return Outcome(**step.outcome)
+        return Outcome(**{"characters": _characters(step, step.outcome), **step.outcome})
     words = 0 if step.user.move == "LEAVE" or step.to_move != USER else len(step.user.text.split())
     return Outcome(words_typed=float(words), exchanges=0.0, requests=0.0)
+
+
+def _characters(step: StepRecord, outcome: Mapping[str, float]) -> float:
+    """Return how long a reply was, for records that were made before outcomes told it."""
+    tokens = outcome.get("tokens_out", 0.0)
+    return (
+        float(len(clean_text(step.assistant.text))) if step.assistant.text and tokens else CHARACTERS_PER_TOKEN * tokens
+    )
 
 
 def _summed(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from gtalign_env.protocols import PricingPolicy
 from gtalign_env.spaces import ASSIST_LAYOUT
-from gtalign_env.types import ASSISTANT_MOVES, USER_MOVES, AssistantMove, Outcome, UserMove, UserType
+from gtalign_env.types import (
+    ASSISTANT_MOVES,
+    CHARACTERS_PER_TOKEN,
+    USER_MOVES,
+    AssistantMove,
+    Outcome,
+    UserMove,
+    UserType,
+)
 
 __all__ = ["CLARITIES", "KINDS", "Sight", "see", "squashed_pricing", "squashed_type"]
 
@@ -48,9 +56,9 @@ class Sight:
     session_price: float
     """Credits due when a session starts."""
     price_per_1000_tokens: float
-    """Credits for 1,000 written tokens."""
+    """Credits for a reply of 1,000 tokens, beyond what any reply costs."""
     price_per_request: float
-    """Credits for a reply."""
+    """Credits for a reply that settles its question with a perfect answer, beyond its length."""
     last_quality: float
     """Quality of the last reply (0 for the assistant, who cannot see it)."""
     own_total: float
@@ -105,11 +113,19 @@ def squashed_type(user_type: UserType) -> NDArray[np.float32]:
 
 
 def squashed_pricing(pricing: PricingPolicy) -> NDArray[np.float32]:
-    """Return what a session's start, 1,000 written tokens and a request cost, each mapped to x / (x + 1)."""
+    """Return what a session's start, 1,000 written tokens and a settled request cost, each mapped to x / (x + 1).
+
+    Three numbers do not tell all policies apart: what a price depends on beside these shows in play only.
+
+    Example:
+        >>> from gtalign_env.pricing import PerRequest
+        >>> squashed_pricing(PerRequest(fee=1.0)).tolist()
+        [0.0, 0.0, 0.5]
+    """
     probes = (
         Outcome(opens_session=1.0, requests=0.0),
-        Outcome(tokens_out=1000.0, requests=0.0),
-        Outcome(requests=1.0),
+        Outcome(tokens_out=1000.0, characters=1000.0 * CHARACTERS_PER_TOKEN, requests=0.0),
+        Outcome(requests=1.0, quality=1.0, answered=1.0, resolved=1.0),
     )
     prices = [max(float(pricing.price(probe)), 0.0) for probe in probes]
     return np.array([price / (price + 1.0) for price in prices], dtype=np.float32)

@@ -16,7 +16,7 @@ from gymnasium.spaces import Dict, Discrete, MultiBinary
 
 from gtalign_env.env import ROLES, GameEnv, parallel_env
 from gtalign_env.errors import IllegalActionError, ResetNeededError, UsageError
-from gtalign_env.play import sit_down, waiting_action
+from gtalign_env.play import ask, sit_down, waiting_action
 from gtalign_env.protocols import Persona, Policy, Scenario
 from gtalign_env.registration import load
 from gtalign_env.spaces import SpeechAct
@@ -118,7 +118,12 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
         policy.reset(int(self.np_random.integers(2**31)))
         totals, items = dict.fromkeys((USER, ASSISTANT), 0.0), dict[str, float]()
         self._opening = _Opening(totals, items, *self._wait(totals, items))
-        return self._observation(), self._info({}, {})
+        observation, info = self._observation(), self._info({}, {})
+        if (
+            not self.game.agents
+        ):  # the first step will show the end again, and what is returned here belongs to the caller
+            self._seen, self._infos = copy.deepcopy((self._seen, self._infos))
+        return observation, info
 
     def step(self, action: Any) -> tuple[dict[str, Any], SupportsFloat, bool, bool, dict[str, Any]]:
         """Play the learner's action against the other player's.
@@ -142,9 +147,7 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
         if opening is not None:
             totals, items, terminated, truncated = opening
         self._opening = _Opening(totals, items, False, False)  # still owed, should a player or a grader fail below
-        if over:  # nothing is played, and what reset() returned belongs to the caller
-            self._seen, self._infos = copy.deepcopy((self._seen, self._infos))
-        else:
+        if not over:
             terminated, truncated = self._advance(action, totals, items)
         illegal = bool(self._infos[self.agent].get("illegal_move", False)) and not over  # before the others move on
         if not (terminated or truncated):
@@ -177,9 +180,8 @@ class SingleAgentEnv(gymnasium.Env[dict[str, Any], Any]):
     def _advance(self, action: Any, totals: dict[str, float], items: dict[str, float]) -> tuple[bool, bool]:
         """Play one step of the game, adding both payoffs and the learner's items."""
         assert self._policy is not None
-        waiting = self._infos[self.agent].get("to_move", "") == self.agent
         seen, info = self._seen[self.other_agent], self._infos[self.other_agent]
-        other = waiting_action(self.game, self.other_agent) if waiting else self._policy.act(seen, info)
+        other = ask(self._policy, self.game, self.other_agent, seen, info)
         self._seen, rewards, ended, cut, self._infos = self.game.step({self.agent: action, self.other_agent: other})
         for agent, reward in rewards.items():
             totals[agent] += reward

@@ -1,18 +1,21 @@
 """Things that are named by a string with settings: ``"per_token:rate_out=0.002"``, ``"grounded:wrong=0.3"``.
 
-The same few lines serve pricing policies and payoff models: a registry of frozen dataclasses, made from a string and named
-by one again, so that a record can say what it was made with.
+The same few lines serve pricing policies, payoff models and players: a registry of dataclasses, made from a string and named by
+one again, so that a record can say what it was made with.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gtalign_env.errors import UnknownNameError, UsageError
 
 __all__ = ["from_spec", "to_spec"]
+
+_READERS: dict[type, tuple[Callable[[str], Any], str]] = {int: (int, "a whole number"), str: (str, "a word")}
+"""How a value is read where the setting's default is of this type, and what that is called; else it is a number."""
 
 
 def from_spec(kind: str, spec: str, known: Mapping[str, Any]) -> Any:
@@ -20,12 +23,13 @@ def from_spec(kind: str, spec: str, known: Mapping[str, Any]) -> Any:
 
     Args:
         kind: What it should be, for messages.
-        spec: A name, or a name and settings: ``"name:key=value,key=value"``. Values are numbers.
-        known: Frozen dataclasses by name.
+        spec: A name, or a name and settings: ``"name:key=value,key=value"``. A value is a word where the setting's default is
+            one, a whole number where it is one, else a number.
+        known: Dataclasses by name.
 
     Raises:
         UnknownNameError: Nothing has this name.
-        UsageError: A setting is unknown, given twice, no number or out of range.
+        UsageError: A setting is unknown, given twice, of the wrong kind or out of range.
 
     Example:
         >>> from gtalign_env.pricing import PRICING
@@ -36,17 +40,21 @@ def from_spec(kind: str, spec: str, known: Mapping[str, Any]) -> Any:
     name = name.strip()
     if name not in known:
         raise UnknownNameError(kind, name, known)
-    fields = {field.name for field in dataclasses.fields(known[name]) if field.init} - {"name"}
-    values: dict[str, float] = {}
+    fields = {
+        field.name: field.default for field in dataclasses.fields(known[name]) if field.init and field.name != "name"
+    }
+    values: dict[str, Any] = {}
     for setting in filter(None, (part.strip() for part in settings.split(","))):
         key, _, text = (part.strip() for part in setting.partition("="))
         if key not in fields or key in values:
-            problem = "given twice" if key in values else f"unknown: expected {' or '.join(sorted(fields))}"
+            expected = f"expected {' or '.join(sorted(fields))}" if fields else "there are none"
+            problem = "given twice" if key in values else f"unknown: {expected}"
             raise UsageError(f"{kind} {name!r}: setting {key!r} is {problem}")
+        reader, wanted = _READERS.get(type(fields[key]), (float, "a number"))
         try:
-            values[key] = float(text)
+            values[key] = reader(text)
         except ValueError:
-            raise UsageError(f"{kind} {name!r}: {key} must be a number, got {text!r}") from None
+            raise UsageError(f"{kind} {name!r}: {key} must be {wanted}, got {text!r}") from None
     return known[name](**values)
 
 
@@ -62,7 +70,7 @@ def to_spec(thing: Any) -> str:
     if not dataclasses.is_dataclass(thing):
         return name
     changed = [
-        f"{field.name}={getattr(thing, field.name)!r}"
+        f"{field.name}={getattr(thing, field.name)}"
         for field in dataclasses.fields(thing)
         if field.init and field.name != "name" and getattr(thing, field.name) != field.default
     ]

@@ -24,6 +24,7 @@ def stage_game(
     state: int,
     *,
     user_acts: Mapping[str, int],
+    assistant_acts: Mapping[str, int],
     continuation: tuple[int, NDArray[np.int32]] | None = None,
     retention_rate: float = 0.0,
 ) -> Bimatrix:
@@ -34,6 +35,7 @@ def stage_game(
         payoffs: Its payoff tables for θ and a pricing policy.
         state: Index of the state.
         user_acts: Name and act of every row.
+        assistant_acts: Name and act of every column.
         continuation: The user's act in the exchange after this one, and the assistant's act in it by (state, act of this
             exchange), shape (S, A); ``None`` leaves nothing after this exchange.
         retention_rate: What the assistant gains per util of the user's.
@@ -48,7 +50,7 @@ def stage_game(
         [[1.0, 4.0, 1.0], [0.0, 3.0, 2.0]]
     """
     rows = np.array(list(user_acts.values()))
-    columns = tables.assistant_act[: len(tables.assistant_moves)]
+    columns = np.array(list(assistant_acts.values()))
     sides = []
     for items in (payoffs.user, payoffs.assistant):
         utils = items.sum(axis=-1)  # (S, U, A, B)
@@ -57,7 +59,7 @@ def stage_game(
             value = value + _after(tables, utils, continuation)[state][np.ix_(rows, columns)]
         sides.append((tables.probability[state][np.ix_(rows, columns)] * value).sum(axis=-1))
     user, assistant = sides
-    return Bimatrix(user, assistant + retention_rate * user, tuple(user_acts), tables.assistant_moves)
+    return Bimatrix(user, assistant + retention_rate * user, tuple(user_acts), tuple(assistant_acts))
 
 
 def _after(tables: GameTables, utils: NDArray[Any], continuation: tuple[int, NDArray[np.int32]]) -> NDArray[Any]:

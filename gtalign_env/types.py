@@ -18,6 +18,7 @@ __all__ = [
     "AGENTS",
     "ASSISTANT",
     "ASSISTANT_MOVES",
+    "CHARACTERS_PER_TOKEN",
     "LENGTHS",
     "LENGTH_TOKENS",
     "NO_OP",
@@ -48,6 +49,9 @@ NO_OP = "NO_OP"
 LENGTHS: tuple[str, str, str] = ("short", "medium", "long")
 LENGTH_TOKENS: dict[str, int] = {"short": 60, "medium": 180, "long": 480}
 """Tokens of an answer of each length in the strategic view. In the text view tokens are counted."""
+
+CHARACTERS_PER_TOKEN = 4.0
+"""Characters of a token in the strategic view, the usual rule of thumb for English. In the text view characters are counted."""
 
 REPLY_ACTS: tuple[str, ...] = ("DA", "CQ", "AQ", "DECLINE")
 """Direct answer, clarifying question, answer + one follow-up question, refusal that offers a safe alternative."""
@@ -234,6 +238,8 @@ class Outcome:
     """Quality of the answer in [0, 1]; 0 where no answer was given."""
     tokens_out: Any = 0.0
     """Tokens the assistant wrote and the user reads."""
+    characters: Any = 0.0
+    """Characters of the same reply. The first records were made without this field."""
     tokens_in: Any = 0.0
     """Tokens of the user's utterance that this reply answers (what the provider has to process)."""
     words_typed: Any = 0.0

@@ -204,7 +204,7 @@ def test_outcomes__lie_in_their_ranges() -> None:
         values = getattr(outcome, name)
         assert np.isfinite(values).all()
         assert values.min() >= 0.0
-        if not name.startswith(("tokens", "words")):
+        if not name.startswith(("tokens", "words", "characters")):
             assert values.max() <= 1.0
     answered = outcome.answered == 1.0
     assert (outcome.wrong + outcome.resolved + outcome.violation)[answered].min() == 1.0

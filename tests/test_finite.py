@@ -273,7 +273,7 @@ def test_ledgers__are_values() -> None:
     twin = pickle.loads(pickle.dumps(one))
     assert twin == one
     assert np.array_equal(twin.flat, one.flat)
-    assert repr(one) == "Ledger('a', Subscription(fee=0.8, name='subscription'))"
+    assert repr(one) == f"Ledger('a', {one.pricing!r})"
 
 
 def test_scenario__without_a_recipe_travels_by_cloudpickle() -> None:
@@ -295,7 +295,7 @@ def test_scenario__without_a_recipe_travels_by_cloudpickle() -> None:
     other = twin.reset(np.random.default_rng(0), {})
     done, same = (s.step(x, 0, 0, np.random.default_rng(1)) for s, x in ((mine, state), (twin, other)))
     assert done.payoffs == same.payoffs
-    assert mine.user_acts == {name: i for i, name in enumerate(base.tables.user_moves)}
+    assert mine.user_acts == {name: base.tables.user_act[i] for i, name in enumerate(base.tables.user_moves)}
 
 
 def test_tables__are_shared_between_scenarios_of_equal_rules() -> None:

@@ -6,9 +6,10 @@ import inspect
 from typing import Any
 
 from gtalign_env.agents.loading import is_python_spec, load_object
+from gtalign_env.agents.players.making import is_player, make_player
 from gtalign_env.errors import UnknownNameError, UsageError
 from gtalign_env.protocols import Policy
-from gtalign_env.registration import ASSISTANTS, BACKENDS, load
+from gtalign_env.registration import ASSISTANTS, BACKENDS, PLAYERS, load
 
 __all__ = ["make_assistant"]
 
@@ -20,7 +21,8 @@ def make_assistant(spec: str | Policy, **options: Any) -> Policy:
 
     Args:
         spec: A registered name, with an argument behind a colon where it takes one (``"heuristic"``, ``"fixed:AQ_long"``,
-            ``"oracle:fixed:DA_short"``); a backend with its model (``"transformers:PATH"``); ``"path/to/file.py:Class"``;
+            ``"oracle:fixed:DA_short"``); a player of either chair with its settings (``"tit_for_tat"``,
+            ``"quantal:rationality=2"``); a backend with its model (``"transformers:PATH"``); ``"path/to/file.py:Class"``;
             ``"module:attr"``; or a policy.
         **options: Passed to whatever makes the assistant.
 
@@ -41,12 +43,18 @@ def make_assistant(spec: str | Policy, **options: Any) -> Policy:
         if name == "oracle" and argument:
             return _call(factory, spec, {"player": make_assistant(argument), **options})
         return _call(factory, spec, options, *([argument] if argument else []))
+    if is_player(spec):
+        if options:
+            raise UsageError(
+                f"assistant {spec!r}: a player takes its settings behind a colon, got {', '.join(options)}"
+            )
+        return make_player(spec)
     if name in BACKENDS or name in ("vllm", "openai"):
         return _call(load(_LLM), spec, options, spec)
     if is_python_spec(spec) or colon:
         return _as_policy(load_object(spec, wanted=("reset", "act")), spec, options)
     raise UnknownNameError(
-        "assistant", spec, [*ASSISTANTS, *(f"{backend}:MODEL" for backend in BACKENDS), "FILE.py:Class"]
+        "assistant", spec, [*ASSISTANTS, *PLAYERS, *(f"{backend}:MODEL" for backend in BACKENDS), "FILE.py:Class"]
     )
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from gtalign_env.agents.loading import is_python_spec, load_object
+from gtalign_env.agents.players.making import PlayerPersona, is_player, split_specs, weighted
 from gtalign_env.agents.users.shipped import DEFAULT_SHARES, persona_from_card
 from gtalign_env.errors import GtalignError, UnknownNameError, UsageError
 from gtalign_env.protocols import Persona
-from gtalign_env.registration import PERSONAS
+from gtalign_env.registration import PERSONAS, PLAYERS
 
 __all__ = ["Population", "load_persona", "population"]
 
@@ -24,8 +25,9 @@ def load_persona(spec: str | Persona) -> Persona:
     """Return a persona from what people write for one.
 
     Args:
-        spec: A registered name, ``path/to/card.toml``, ``path/to/file.py:ClassName`` (the class may be left out where the
-            file has only one), ``module:ClassName``, or a persona.
+        spec: A registered name; a player of either chair with its settings (``quantal:rationality=2``);
+            ``path/to/card.toml``; ``path/to/file.py:ClassName`` (the class may be left out where the file has only one);
+            ``module:ClassName``; or a persona.
 
     Raises:
         FileFormatError: The file is missing or is no persona.
@@ -40,11 +42,13 @@ def load_persona(spec: str | Persona) -> Persona:
         return _as_persona(spec, repr(spec))
     if spec in PERSONAS:
         return _as_persona(PERSONAS.get(spec), spec)
+    if is_player(spec):
+        return PlayerPersona(spec)
     if spec.endswith(".toml"):
         return persona_from_card(spec)
     if ":" in spec or is_python_spec(spec):
         return _as_persona(load_object(spec, wanted=_MEMBERS), spec)
-    raise UnknownNameError("persona", spec, [*PERSONAS, "PATH.toml", "FILE.py:Class", "module:Class"])
+    raise UnknownNameError("persona", spec, [*PERSONAS, *PLAYERS, "PATH.toml", "FILE.py:Class", "module:Class"])
 
 
 def _as_persona(thing: Any, spec: str) -> Persona:
@@ -128,7 +132,7 @@ def population(spec: Any = None) -> Population:
     if spec is None or spec == "default":
         spec = DEFAULT_SHARES
     if isinstance(spec, str):
-        spec = dict(map(_weighted, filter(None, (part.strip() for part in spec.split(",")))))
+        spec = dict(map(_weighted, split_specs(spec)))
     if isinstance(spec, Mapping):
         return Population([(load_persona(persona), weight) for persona, weight in spec.items()])
     if isinstance(spec, Persona):
@@ -139,10 +143,8 @@ def population(spec: Any = None) -> Population:
 
 
 def _weighted(part: str) -> tuple[str, float]:
-    name, equals, weight = part.rpartition("=")
-    if not equals:
-        return part, 1.0
+    spec, weight = weighted(part)
     try:
-        return name.strip(), float(weight)
+        return spec, 1.0 if weight is None else float(weight)
     except ValueError:
         raise UsageError(f"population: expected NAME=WEIGHT, got {part!r}") from None

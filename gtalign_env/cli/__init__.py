@@ -23,11 +23,13 @@ __all__ = ["VERBS", "main"]
 
 VERBS: dict[str, str] = {
     "demo": "watch scripted people and assistants play, compare them, replay the most telling episode",
-    "list": "list scenarios, personas, assistants and backends",
+    "list": "list scenarios, personas, assistants, players and backends",
     "run": "play episodes and record them",
     "play": "sit in either chair yourself",
     "replay": "show recorded episodes, verify and export them",
     "rescore": "score saved play under another payoff model or pricing",
+    "solve": "solve a game: equilibria, optimum, bargaining, prices",
+    "tournament": "let everybody play everybody, and solve the game of whom to send",
     "persona": "make, check and try personas",
     "bench": "measure speed, memory and import time",
 }
@@ -39,6 +41,7 @@ examples:
   gtalign list                                    what there is to play, and with whom
   gtalign run gtalign/Assist-v0 --episodes 20 --out runs/first.jsonl
   gtalign replay runs/first.jsonl                 watch what happened
+  gtalign solve gtalign/Matrix-v0                 equilibria and optimum, exactly
   gtalign play gtalign/AssistText-v0 --as user    talk to an assistant
 
 'gtalign VERB --help' explains a verb. Exit codes: 0 ok, 1 failed check, 2 wrong usage or input, 130 interrupted.

@@ -218,9 +218,10 @@ def seat_assistant(
 
 
 def check_fit(env: GameEnv, users: Iterable[Persona], assistants: Iterable[Policy]) -> None:
-    """Refuse players that are written for the ``assist`` games where another game is played, before it begins.
+    """Refuse players that cannot play the game, before it begins.
 
-    Only scripted players are asked: a model, or a class of one's own, is not called for a test.
+    Players that want to know the rules sit down; those that are written for the ``assist`` games are asked for a move. A model,
+    or a class of one's own, is not called for a test.
 
     Raises:
         UsageError: One of them cannot play this game.
@@ -231,10 +232,19 @@ def check_fit(env: GameEnv, users: Iterable[Persona], assistants: Iterable[Polic
         >>> check_fit(gtalign_env.parallel_env("assist"), [load_persona("concise")], [])
     """
     from gtalign_env.agents.assistants import RuleAssistant
+    from gtalign_env.agents.players import PlayerPersona
     from gtalign_env.agents.users import ScriptedPersona
+    from gtalign_env.play import sit_down
     from gtalign_env.spaces import ASSIST_LAYOUT
     from gtalign_env.types import ASSISTANT, USER, UserType
 
+    users = list(users)
+    assistants = list(assistants)
+    for agent, policy in (
+        *((USER, user.policy(None)) for user in users if isinstance(user, PlayerPersona)),
+        *((ASSISTANT, assistant) for assistant in assistants),
+    ):
+        sit_down(policy, env, agent)
     if env.scenario.observation_size() == ASSIST_LAYOUT.size:
         return
     seats: list[tuple[str, Policy]] = [(USER, u.policy(UserType())) for u in users if isinstance(u, ScriptedPersona)]

@@ -11,11 +11,11 @@ from typing import Any
 from gtalign_env.cli.choices import option_rows, payoff_rows, pricing_rows, task_rows
 from gtalign_env.cli.common import add_json, make_console, new_parser, print_json
 from gtalign_env.errors import UsageError
-from gtalign_env.registration import ASSISTANTS, BACKENDS, PERSONAS, SCENARIOS, Registry, load
+from gtalign_env.registration import ASSISTANTS, BACKENDS, PERSONAS, PLAYERS, SCENARIOS, Registry, load
 
 __all__ = ["MORE", "SECTIONS", "add_parser", "rows", "run"]
 
-SECTIONS: tuple[str, ...] = ("scenarios", "personas", "assistants", "backends")
+SECTIONS: tuple[str, ...] = ("scenarios", "personas", "assistants", "players", "backends")
 """What ``gtalign list`` shows."""
 MORE: tuple[str, ...] = ("tasks", "pricing", "payoffs", "options")
 """What it shows on demand."""
@@ -28,12 +28,14 @@ def add_parser(subparsers: Any) -> None:
     parser = new_parser(
         subparsers,
         "list",
-        summary="list scenarios, personas, assistants and backends",
-        description="List what is registered: games to play, people and assistants to play them with, engines for models.\n"
+        summary="list scenarios, personas, assistants, players and backends",
+        description="List what is registered: games to play, people and assistants to play them with, players for either chair\n"
+        "that need no model, engines for models.\n"
         "On demand also what may be chosen: sources of tasks, pricing policies, payoff models, a scenario's options.",
         examples=[
             "gtalign list",
             "gtalign list personas",
+            "gtalign list players                        for --users and --assistant, and for gtalign tournament",
             "gtalign list pricing                        for --pricing",
             "gtalign list options gtalign/Assist-v0      for --option KEY=VALUE",
             "gtalign list --json",
@@ -94,7 +96,7 @@ def rows(section: str, id: str | None = None) -> list[dict[str, Any]]:
 
 def _registry(section: str) -> Registry:
     importlib.import_module("gtalign_env.agents")  # players register themselves where they live
-    return {"personas": PERSONAS, "assistants": ASSISTANTS, "backends": BACKENDS}[section]
+    return {"personas": PERSONAS, "assistants": ASSISTANTS, "players": PLAYERS, "backends": BACKENDS}[section]
 
 
 def _scenarios() -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from gtalign_env.cli.common import (
     seat_assistant,
     welfare,
 )
-from gtalign_env.env import GameEnv, parallel_env
+from gtalign_env.env import ROLES, GameEnv, parallel_env
 from gtalign_env.episode import Episode, StepRecord
 from gtalign_env.errors import GtalignError, UsageError
 from gtalign_env.play import play_episode
@@ -169,9 +169,10 @@ class Table:
         leave = "/quit" if self.text_view else "q"
         self.say(f"/help explains, /moves lists what can be done, {leave} ends the game.", style="dim")
 
-    def show_type(self, user_type: UserType) -> None:
-        """Show the person in the user's chair who it is."""
-        if not self.env.scenario.hidden(self.env.game_state):
+    def show_type(self) -> None:
+        """Show the person in the user's chair who it is, in games that have types."""
+        user_type = self.env.scenario.hidden(self.env.game_state).get("user_type")
+        if user_type is None:
             return
         self.say()
         self.say("For your eyes only:", style="bold")
@@ -214,7 +215,8 @@ class Table:
             self.say(f"{self.other.capitalize()}: {theirs.text}", style="green")
         if not self.text_view:
             did = words.other_in_words(theirs.move, is_user=self.agent == ASSISTANT)
-            self.say(f"You: {mine.move}. {self.other.capitalize()}: {theirs.move}{did}.")
+            you, they = f"You: {mine.move}.", f"{self.other.capitalize()}: {theirs.move}{did}."
+            self.say(f"{you} {they}" if not record.to_move else you if acted else they)
         elif acted:
             self.say(f"Understood as: {mine.move} ({words.move_in_words(mine.move)}).", style="dim")
         if acted or any(mine.items.values()):
@@ -245,7 +247,9 @@ class Table:
         self.say(f"What {self.other} keeps to itself ({hidden}) is shown with --reveal.", style="dim")
 
     def _reveal(self, episode: Episode) -> None:
-        """Show what both sides came to, the hidden type, and every payoff."""
+        """Show what both sides came to, what was hidden, and every payoff."""
+        from gtalign_env.replay.frame import fields_in_words
+
         user, assistant = episode.totals()
         joint = welfare(user, assistant)
         self.say(
@@ -256,6 +260,9 @@ class Table:
         if theta is not None:
             about = f"liked about {theta['ideal_tokens']:.0f} tokens, patience {theta['patience']:.0f} replies"
             self.say(f"The user's hidden type: {theta['name']} ({about}).")
+        for name, value in episode.hidden.items():
+            if name != "user_type":
+                self.say(f"{name.replace('_', ' ')}: {fields_in_words(value)}".capitalize())
         for number, step in enumerate(episode.steps, start=1):
             self.say(f"{number}. user {step.user.move}: {words.payoff_in_words(step.user.items)}")
             self.say(f"assistant {step.assistant.move}: {words.payoff_in_words(step.assistant.items)}", indent="   ")
@@ -297,8 +304,14 @@ class Table:
             )
             return
         shown = self.env.scenario.describe(self.env.game_state)
-        if hasattr(self.env.scenario, "tables"):  # compiled games count their rounds from 0, people from 1
+        scenario: Any = self.env.scenario
+        if (
+            hasattr(scenario, "tables") and scenario.state_words is None
+        ):  # they count their rounds from 0, people from 1
             shown = re.sub(r"\bround (\d+)\b", lambda found: f"round {int(found[1]) + 1}", shown)
+        private = getattr(scenario, "private_words", None)
+        if private is not None:
+            self.say(private(self.env.game_state, ROLES[self.agent]), style="bold")
         for line in shown.splitlines():
             self.say(line)
 
@@ -370,11 +383,13 @@ class Table:
             else:
                 return typed
 
+    def _takes_turns(self) -> bool:
+        return bool(self.env.scenario.info(self.env.game_state, ROLES[self.agent]).get("to_move"))
+
     def _help(self) -> None:
         if not self.text_view:
-            self.say(
-                "Type the number or the name of a move. Both sides choose at the same time, and each gets its own payoff."
-            )
+            turns = "Only one side moves at a time" if self._takes_turns() else "Both sides choose at the same time"
+            self.say(f"Type the number or the name of a move. {turns}, and each gets its own payoff.")
         elif self.agent == USER:
             self.say(
                 "Type what you would say. Words cost you typing; vague ones leave the assistant guessing. /leave goes home."
@@ -423,24 +438,20 @@ class PersonAsUser:
         self._env = env
         self._table = table
 
-    def sample_type(self, rng: np.random.Generator) -> UserType:
-        """Draw θ from the scenario's own population."""
+    def sample_type(self, rng: np.random.Generator) -> UserType | None:
+        """Draw θ from the scenario's own population, where it has one."""
         mix = getattr(self._env.scenario, "mix", None)
-        drawn: UserType = UserType() if mix is None else mix.draw(rng)
+        drawn: UserType | None = None if mix is None else mix.draw(rng)
         return drawn
 
-    def policy(self, user_type: UserType) -> Person:
-        """Seat the person with this θ."""
-        return _PersonWithCard(self._table, user_type)
+    def policy(self, user_type: UserType | None) -> Person:
+        """Seat the person; the scenario knows its θ."""
+        return _PersonWithCard(self._table)
 
 
 class _PersonWithCard(Person):
     """A person who is shown its type when the game begins."""
 
-    def __init__(self, table: Table, user_type: UserType) -> None:
-        super().__init__(table)
-        self._user_type = user_type
-
     def reset(self, seed: int) -> None:
         """Show the card."""
-        self._table.show_type(self._user_type)
+        self._table.show_type()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gtalign_env.games.division import offer_words
 from gtalign_env.render import assistant_words, user_words
 from gtalign_env.sight import Sight
 from gtalign_env.types import LENGTH_TOKENS, UserType
@@ -20,6 +21,10 @@ _ACTS = {
     "DQ": "go on in detail (understood better)",
     "LEAVE": "leave after this reply",
     "WAIT": "wait: it is not this player's turn",
+    "ACCEPT": "accept the offer",
+    "REJECT": "turn the offer down",
+    "HALT": "end the talk",
+    "SILENT": "say nothing",
     "NO_OP": "nothing that the rules allow",
 }
 _REACTIONS = {
@@ -41,6 +46,8 @@ _ITEMS = {
     "reputation": "reputation",
     "retention": "how the user fared",
     "cell": "payoff of the cell",
+    "deal": "worth of the deal",
+    "leaf": "payoff of the end",
 }
 
 
@@ -65,11 +72,16 @@ def move_in_words(name: str) -> str:
         'answer directly, in about 60 tokens'
         >>> move_in_words("VQ_too_long"), move_in_words("honour")
         ('go on vaguely (cheap to type); complain: too long', 'honour')
+        >>> move_in_words("KEEP_1_2_0"), move_in_words("ACCEPT"), move_in_words("SAY_stag")
+        ('keep 1 book and 2 hats', 'accept the offer', 'announce stag')
     """
     act, _, manner = name.partition("_")
     words = _ACTS.get(name) or _ACTS.get(act)
+    if act == "SAY":
+        return f"announce {manner}"
     if words is None:
-        return name
+        kept = offer_words(name)
+        return f"keep {kept}" if kept else name
     if manner in LENGTH_TOKENS:
         return f"{words}, in about {LENGTH_TOKENS[manner]} tokens"
     return f"{words}; {_REACTIONS[manner]}" if _REACTIONS.get(manner) else words

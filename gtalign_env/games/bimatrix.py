@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gtalign_env.errors import UsageError
-from gtalign_env.games.cells import as_bimatrix, pareto_cells, pure_nash_cells
+from gtalign_env.errors import UnknownNameError
+from gtalign_env.games.bargaining import Bargain, Disagreement, Solution, bargain
+from gtalign_env.games.cells import as_bimatrix, move_names, pareto_cells, pure_nash_cells
+from gtalign_env.games.correlated import Correlated, Objective, correlated_equilibrium, correlated_range
+from gtalign_env.games.dominance import Dominance, Kind, iterated_dominance
+from gtalign_env.games.efficiency import Concept, Efficiency, price_of_anarchy
+from gtalign_env.games.equilibrium import Equilibrium
+from gtalign_env.games.maximin import Security, security
+from gtalign_env.games.nash import extreme_equilibria, find_equilibrium
+from gtalign_env.games.quantal import Quantal, quantal_response
+from gtalign_env.games.quantal_fit import RationalityFit, fit_rationality
+from gtalign_env.games.stackelberg import Stackelberg, Ties, commitment
+from gtalign_env.games.taxonomy import Class2x2, classify, subgame_classes
+from gtalign_env.types import Role
+from gtalign_env.welfare import Criterion
 
 __all__ = ["Bimatrix"]
 
@@ -54,7 +66,7 @@ class Bimatrix:
             ("user_moves", "rows", user.shape[0]),
             ("assistant_moves", "columns", user.shape[1]),
         ):
-            object.__setattr__(self, field, _names(getattr(self, field), label, count))
+            object.__setattr__(self, field, move_names(getattr(self, field), label, count))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -73,12 +85,158 @@ class Bimatrix:
         """Return the cells that no other cell Pareto-dominates, as (row, column) names, row by row."""
         return self._named(pareto_cells(self.user, self.assistant, tolerance=tolerance))
 
+    def nash(self) -> tuple[Equilibrium, ...]:
+        """Return all extreme Nash equilibria, the pure ones first (see ``games.nash.extreme_equilibria``).
+
+        Raises:
+            UsageError: The game is too large to list them all; ``find_nash`` finds one.
+
+        Example:
+            >>> [found.is_pure for found in Bimatrix([[2, 0], [0, 1]], [[1, 0], [0, 2]]).nash()]
+            [True, True, False]
+        """
+        return extreme_equilibria(self.user, self.assistant)
+
+    def find_nash(self) -> Equilibrium:
+        """Return one Nash equilibrium of a game of any size (see ``games.nash.find_equilibrium``).
+
+        Example:
+            >>> print(*Bimatrix([[1, -1], [-1, 1]], [[-1, 1], [1, -1]]).find_nash().user)
+            1/2 1/2
+        """
+        return find_equilibrium(self.user, self.assistant)
+
+    def dominance(self, kind: Kind = "strict", *, mixed: bool = False) -> Dominance:
+        """Remove dominated moves until there are none (see ``games.dominance.iterated_dominance``).
+
+        Example:
+            >>> Bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]], ("C", "D"), ("C", "D")).dominance().user_moves
+            ('D',)
+        """
+        return iterated_dominance(
+            self.user, self.assistant, self.user_moves, self.assistant_moves, kind=kind, mixed=mixed
+        )
+
+    def maximin(self, role: Role, *, mixed: bool = True) -> Security:
+        """Return what one player can secure whatever the other does (see ``games.maximin.security``).
+
+        Example:
+            >>> Bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]]).maximin("user", mixed=False).value
+            1.0
+        """
+        return security(self.user, self.assistant, role, mixed=mixed)
+
+    def correlated(self, objective: Objective = "utilitarian", *, coarse: bool = False) -> Correlated:
+        """Return the correlated equilibrium that is best by an objective (see ``games.correlated``).
+
+        Example:
+            >>> Bimatrix([[2, 0], [0, 1]], [[1, 0], [0, 2]]).correlated("assistant").assistant_payoff
+            2.0
+        """
+        return correlated_equilibrium(self.user, self.assistant, objective, coarse=coarse)
+
+    def correlated_range(self, objective: Objective = "utilitarian", *, coarse: bool = False) -> tuple[float, float]:
+        """Return the lowest and highest value of an objective over all correlated equilibria, utils.
+
+        Example:
+            >>> [round(value, 9) for value in Bimatrix([[2, 0], [0, 1]], [[1, 0], [0, 2]]).correlated_range()]
+            [1.333333333, 3.0]
+        """
+        return correlated_range(self.user, self.assistant, objective, coarse=coarse)
+
+    def stackelberg(self, leader: Role, *, mixed: bool = False, ties: Ties = "optimistic") -> Stackelberg:
+        """Return the best commitment of a leader and the answer to it (see ``games.stackelberg.commitment``).
+
+        Example:
+            >>> Bimatrix([[2, 4], [1, 3]], [[1, 0], [0, 1]]).stackelberg("user").user_payoff
+            3.0
+        """
+        return commitment(self.user, self.assistant, leader, mixed=mixed, ties=ties)
+
+    def quantal_response(self, rationality: float | tuple[float, float]) -> Quantal:
+        """Return the logit equilibrium of players who err (see ``games.quantal``).
+
+        Example:
+            >>> round(Bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]]).quantal_response(2.0).user[0], 4)
+            0.0998
+        """
+        return quantal_response(self.user, self.assistant, rationality)
+
+    def fit_rationality(
+        self, plays: Sequence[tuple[str, str]], *, role: Role | None = None, level: float = 0.95
+    ) -> RationalityFit:
+        """Estimate how rational the players of these (row, column) names were (see ``games.quantal_fit``).
+
+        Raises:
+            UsageError: There is no play, or one with a move that the game does not have.
+
+        Example:
+            >>> game = Bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]], ("C", "D"), ("C", "D"))
+            >>> game.fit_rationality([("D", "D")] * 9).rationality
+            inf
+        """
+        return fit_rationality(self.user, self.assistant, self.cells(plays), role=role, level=level)
+
+    def bargaining(
+        self, solution: Solution = "nash", disagreement: Disagreement = (0.0, 0.0), *, hull: bool = False
+    ) -> Bargain:
+        """Return what the players agree on by a bargaining solution (see ``games.bargaining``).
+
+        Example:
+            >>> Bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]]).bargaining("nash", "maximin").mixture
+            (((0, 0), 1.0),)
+        """
+        return bargain(self.user, self.assistant, solution, disagreement, hull=hull)
+
+    def price_of_anarchy(self, welfare: str | Criterion = "utilitarian", *, concept: Concept = "nash") -> Efficiency:
+        """Return how far equilibria fall short of the best cell (see ``games.efficiency``).
+
+        Example:
+            >>> Bimatrix([[3, 0], [1, 1]], [[3, 1], [0, 1]]).price_of_anarchy().anarchy
+            3.0
+        """
+        return price_of_anarchy(self.user, self.assistant, welfare, concept=concept)
+
+    def classify(self) -> Class2x2:
+        """Return which kind of 2×2 game this is (see ``games.taxonomy``).
+
+        Raises:
+            UsageError: The game is not 2×2.
+
+        Example:
+            >>> Bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]]).classify().name
+            "Prisoner's Dilemma"
+        """
+        return classify(self.user, self.assistant, self.user_moves, self.assistant_moves)
+
+    def subgame_classes(self) -> dict[tuple[tuple[str, str], tuple[str, str]], Class2x2]:
+        """Return the class of every 2×2 game that two rows and two columns make, by their names.
+
+        Example:
+            >>> game = Bimatrix([[1, 4, 1], [0, 3, 2]], [[1, 0, 0], [1, 3, 1]])
+            >>> {columns: found.pure_nash for (_, columns), found in game.subgame_classes().items()}
+            {('1', '2'): 1, ('1', '3'): 2, ('2', '3'): 1}
+        """
+        return subgame_classes(self.user, self.assistant, self.user_moves, self.assistant_moves)
+
+    def cells(self, plays: Sequence[tuple[str, str]]) -> list[tuple[int, int]]:
+        """Return the indices of cells given by the names of their row and column.
+
+        Raises:
+            UsageError: The game has no such move.
+
+        Example:
+            >>> Bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]], ("C", "D"), ("C", "D")).cells([("D", "C")])
+            [(1, 0)]
+        """
+        rows = {name: i for i, name in enumerate(self.user_moves)}
+        columns = {name: j for j, name in enumerate(self.assistant_moves)}
+        for row, column in plays:
+            if row not in rows:
+                raise UnknownNameError("row", row, rows)
+            if column not in columns:
+                raise UnknownNameError("column", column, columns)
+        return [(rows[row], columns[column]) for row, column in plays]
+
     def _named(self, mask: NDArray[np.bool_]) -> list[tuple[str, str]]:
         return [(self.user_moves[int(i)], self.assistant_moves[int(j)]) for i, j in np.argwhere(mask)]
-
-
-def _names(names: Sequence[Any], label: str, count: int) -> tuple[str, ...]:
-    found = tuple(str(name) for name in names) or tuple(str(i + 1) for i in range(count))
-    if len(found) != count or len(set(found)) != count:
-        raise UsageError(f"bimatrix: expected {count} different names of {label}, got {list(names)!r}")
-    return found

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from gtalign_env.episode import Episode, SideRecord
 from gtalign_env.errors import UsageError
-from gtalign_env.render import one_line, signed
+from gtalign_env.render import one_line, signed, turn_words
 from gtalign_env.replay.bars import beside, drawable, pad, signed_bar, sparkline
 from gtalign_env.replay.matrix import matrix_lines
 from gtalign_env.replay.speech import FOLD_LINES, Folding, fold, speech_lines, wrapped
@@ -125,6 +125,9 @@ def _header(story: Story, step: int, width: int, look: Look) -> list[Text]:
     for name, size in (("question", story.questions), ("round", story.questions), ("exchange", story.exchanges)):
         if str(public.get(name, "")).isdecimal():
             parts.append(f"{name} {int(public[name]) + 1}" + (f" of {size}" if size else ""))
+    parts += turn_words(public)
+    if "items" in public:  # what is being divided
+        parts.append(one_line(public["items"]))
     if look.stacked:
         parts = [part.replace(" of ", "/") for part in parts]
     state = Text(" · ".join(parts), style="muted")
@@ -271,7 +274,7 @@ def _hidden(story: Story, step: int, width: int, look: Look) -> list[Text]:
         return hints
     lines = [*hints, _rule("hidden from the assistant", width)]
     for name, value in episode.hidden.items():
-        label = "θ" if name == "user_type" else one_line(name)
+        label = "θ" if name == "user_type" else one_line(name)[:20].replace("_", " ")
         lines += _block(label, fields_in_words(value), width, dataclasses.replace(look, folded=False))
     task = task_of(episode, step)
     if task is not None:
@@ -305,11 +308,12 @@ def task_of(episode: Episode, step: int) -> dict[str, Any] | None:
 
 
 def _block(label: str, text: str, width: int, look: Look) -> list[Text]:
-    body = fold(
-        one_line(text), width - 10, Folding(lines=1 if look.folded else 6 if look.stacked else 3, full=look.full)
-    )
+    column = max(len(label), 9)
+    folding = Folding(lines=1 if look.folded else 6 if look.stacked else 3, full=look.full)
+    body = fold(one_line(text), width - column - 1, folding)
     return [
-        Text.assemble(pad(Text(label if i == 0 else "", style="muted"), 9), " ", line) for i, line in enumerate(body)
+        Text.assemble(pad(Text(label if i == 0 else "", style="muted"), column), " ", line)
+        for i, line in enumerate(body)
     ]
 
 

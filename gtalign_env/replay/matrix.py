@@ -1,8 +1,10 @@
-"""Draw a stage matrix in whatever width there is: the made move in brackets, Nash and Pareto cells marked."""
+"""Draw a stage matrix in whatever width there is: one move in brackets, Nash and Pareto cells marked, and more if wanted."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Sequence
 
 import numpy as np
 from rich.cells import cell_len
@@ -11,12 +13,12 @@ from rich.text import Text
 from gtalign_env.render import one_line
 from gtalign_env.replay.bars import pad
 from gtalign_env.replay.speech import wrapped
-from gtalign_env.replay.stage import StageMatrix
+from gtalign_env.replay.stage import Mark, StageMatrix
 
-__all__ = ["legend", "matrix_lines"]
+__all__ = ["fits", "legend", "matrix_lines"]
 
 NASH, PARETO = "●", "◆"
-_MAX_LEGEND = 80
+_MAX_LEGEND = 160
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,46 +31,60 @@ class _Layout:
     """Blank columns between cells."""
 
 
-def legend(width: int, *, stacked: bool = False) -> Text:
+_LAYOUTS = [_Layout(transposed=t, stacked=s, gap=g) for t in (False, True) for s in (False, True) for g in (2, 0)]
+
+
+def legend(width: int, *, stacked: bool = False, made: str = "made", more: Sequence[Mark] = ()) -> Text:
     """Return what the signs mean, cut to ``width``.
+
+    Args:
+        width: Columns.
+        stacked: Whether the two payoffs of a cell stand one above the other.
+        made: What the brackets mean.
+        more: Signs beside those for Nash and Pareto.
 
     Example:
         >>> legend(80).plain
         '[ ] made   ● Nash   ◆ Pareto   cells: user, assistant'
     """
-    made = Text.assemble(("[ ]", "strong"), (" made", "muted"))
-    nash = Text.assemble((NASH, "nash"), (" Nash", "muted"))
-    pareto = Text.assemble((PARETO, "pareto"), (" Pareto", "muted"))
+    signs = [("[ ]", "strong", made), (NASH, "nash", "Nash"), (PARETO, "pareto", "Pareto")]
+    signs += [(mark.sign, mark.role, mark.name) for mark in more]
+    told = [Text.assemble((sign, role), (f" {name}", "muted")) for sign, role, name in signs]
     between = " over " if stacked else ", "
     whose = Text.assemble(("cells: ", "muted"), ("user", "user"), (between, "muted"), ("assistant", "assistant"))
-    line = Text("   ").join([made, nash, pareto, whose])
+    line = Text("   ").join([*told, whose])
     if line.cell_len > width:
         line.truncate(width, overflow="ellipsis")
     return line
 
 
-def matrix_lines(stage: StageMatrix, width: int, *, explained: bool = True) -> list[Text]:
+def matrix_lines(stage: StageMatrix, width: int, *, explained: bool = True, made: str = "made") -> list[Text]:
     """Return the matrix in the lowest form that fits; where none does, the part around the made move.
 
     Args:
         stage: The matrix.
         width: Columns.
         explained: Whether the legend follows.
+        made: What the brackets mean, for the legend.
 
     Returns:
         Lines of at most ``width`` cells.
     """
-    layouts = [_Layout(transposed=t, stacked=s, gap=g) for t in (False, True) for s in (False, True) for g in (2, 0)]
-    while not any(_width(stage, layout) <= width for layout in layouts):
+    while not fits(stage, width):
         cut = _around_made(stage)
         if cut is stage:  # not even one cell fits beside its name
-            return [pad(line, width) for line in _draw(stage, layouts[-1])]
+            return [pad(line, width) for line in _draw(stage, _LAYOUTS[-1])]
         stage = cut
-    drawn = [(layout, _draw(stage, layout)) for layout in layouts if _width(stage, layout) <= width]
+    drawn = [(layout, _draw(stage, layout)) for layout in _LAYOUTS if _width(stage, layout) <= width]
     layout, lines = min(drawn, key=lambda pair: (len(pair[1]), -pair[0].gap))
     if not explained:
         return lines
-    return [*lines, *wrapped(legend(_MAX_LEGEND, stacked=layout.stacked), width)]
+    return [*lines, *wrapped(legend(_MAX_LEGEND, stacked=layout.stacked, made=made, more=stage.more), width)]
+
+
+def fits(stage: StageMatrix, width: int) -> bool:
+    """Return whether the whole matrix can be drawn in ``width`` columns."""
+    return any(_width(stage, layout) <= width for layout in _LAYOUTS)
 
 
 def _around_made(stage: StageMatrix) -> StageMatrix:
@@ -94,6 +110,7 @@ def _around_made(stage: StageMatrix) -> StageMatrix:
         assistant=np.take(stage.assistant, keep, axis=axis),
         nash=np.take(stage.nash, keep, axis=axis),
         pareto=np.take(stage.pareto, keep, axis=axis),
+        more=tuple(mark._replace(cells=np.take(mark.cells, keep, axis=axis)) for mark in stage.more),
         made=made,
     )
 
@@ -109,7 +126,8 @@ def _width(stage: StageMatrix, layout: _Layout) -> int:
 
 def _cell_width(stage: StageMatrix, layout: _Layout) -> int:
     wide = _number_width(stage, _decimals(stage))
-    return wide + 3 if layout.stacked else 2 * wide + 6
+    signs = 2 + len(stage.more)
+    return wide + 2 + (signs + 1) // 2 if layout.stacked else 2 * wide + 4 + signs
 
 
 def _draw(stage: StageMatrix, layout: _Layout) -> list[Text]:
@@ -135,11 +153,13 @@ def _draw(stage: StageMatrix, layout: _Layout) -> list[Text]:
 
 
 def _heads(names: tuple[str, ...], role: str, cell: int, gap: int, label: int) -> list[Text]:
-    """Return the line of column names, or two where one of them has to be broken."""
+    """Return the line of column names, or several where one of them has to be broken."""
     shown = [one_line(name) for name in names]
     parts = [[name] for name in shown]
     if any(cell_len(name) > cell - 1 for name in shown):
-        parts = [["", name] if "_" not in name else name.split("_", 1) for name in shown]
+        parts = [_broken(name, cell - 1) for name in shown]
+        deep = max(map(len, parts))
+        parts = [[""] * (deep - len(part)) + part for part in parts]
     lines = []
     for row in range(len(parts[0])):
         line = Text(" " * label)
@@ -154,17 +174,29 @@ def _heads(names: tuple[str, ...], role: str, cell: int, gap: int, label: int) -
     return lines
 
 
+def _broken(name: str, room: int) -> list[str]:
+    """Return a name in lines: plans (``left/right``, ``low|high``) at their joints, a move at its first underscore."""
+    if not set(name) & set("/|"):
+        return name.split("_", 1)
+    lines = [""]
+    for piece in re.findall(r"[^/|_]*[/|_]?", name)[:-1]:
+        if lines[-1] and cell_len(lines[-1] + piece) > room:
+            lines.append("")
+        lines[-1] += piece
+    return lines
+
+
 def _cell(stage: StageMatrix, place: tuple[int, int], stacked: bool, part: int, wide: int, digits: int) -> Text:
     user = _number(stage.user[place], digits).rjust(wide)
     assistant = _number(stage.assistant[place], digits).rjust(wide)
-    nash = NASH if stage.nash[place] else " "
-    pareto = PARETO if stage.pareto[place] else " "
+    marks = [Mark(NASH, "nash", "", stage.nash), Mark(PARETO, "pareto", "", stage.pareto), *stage.more]
+    signs = [(mark.sign, mark.role) if mark.cells[place] else " " for mark in marks]
     if not stacked:
-        body = Text.assemble((user, "user"), ", ", (assistant, "assistant"), (nash, "nash"), (pareto, "pareto"))
-    elif part == 0:
-        body = Text.assemble((user, "user"), (nash, "nash"))
+        body = Text.assemble((user, "user"), ", ", (assistant, "assistant"), *signs)
     else:
-        body = Text.assemble((assistant, "assistant"), (pareto, "pareto"))
+        number = (user, "user") if part == 0 else (assistant, "assistant")
+        body = Text.assemble(number, *signs[part::2])
+        body.append(" " * (len(signs) % 2 * part))
     made = place == stage.made
     if made:
         return Text.assemble(("[", "made"), Text(body.plain, style="made"), ("]", "made"))

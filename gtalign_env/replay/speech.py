@@ -19,6 +19,7 @@ __all__ = ["FOLD_LINES", "Folding", "fold", "odd_notes", "speech_lines", "user_m
 
 FOLD_LINES = 9
 """Lines of an utterance that are shown before the rest is folded."""
+_ILLEGAL = "makes no legal move"
 _WIDE = 100
 """From this width on the two columns of written speech stand side by side without overlap."""
 _WRAPPER = Console(file=io.StringIO(), width=80, color_system=None, _environ={})
@@ -111,14 +112,23 @@ def _user_told(record: StepRecord) -> list[Text]:
     if asked:
         lines.append(Text(then, style="muted"))
     else:
-        now = {"VQ": "asks vaguely", "DQ": "asks in detail"}.get(record.user.move, then)
+        now = {"VQ": "asks vaguely", "DQ": "asks in detail", NO_OP: _ILLEGAL}.get(record.user.move, then)
         lines.append(Text(now, style="strong"))
-    return lines + _notes(record.user)
+    return lines + _said_before(record, "user") + _notes(record.user)
 
 
 def _assistant_told(record: StepRecord, width: int) -> list[Text]:
-    words = Text(assistant_words(record.assistant.move), style="strong")
-    return [words, *_reply_result(record, width), *_notes(record.assistant)]
+    made = assistant_words(record.assistant.move)
+    if record.assistant.move == NO_OP and not question_words(record.public):
+        made = _ILLEGAL
+    words = Text(made, style="strong")
+    return [words, *_reply_result(record, width), *_said_before(record, "assistant"), *_notes(record.assistant)]
+
+
+def _said_before(record: StepRecord, role: str) -> list[Text]:
+    """Return a player's last message before this step, in games with talk."""
+    said = str(record.public.get(f"{role}_said", "none"))
+    return [] if said == "none" else [Text(f"before: {assistant_words(said)}", style="muted")]
 
 
 def _reply_result(record: StepRecord, width: int) -> list[Text]:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,22 @@ from gtalign_env.registration import SCENARIOS, make_scenario
 from gtalign_env.render import one_line
 from gtalign_env.types import USER
 
-__all__ = ["StageMatrix", "rebuilt_scenario", "stage_matrix", "why_no_stage"]
+__all__ = ["Mark", "StageMatrix", "rebuilt_scenario", "stage_matrix", "why_no_stage"]
 
 _ENV_ONLY = ("max_cycles", "strict", "reveal", "render_mode")
+
+
+class Mark(NamedTuple):
+    """A sign that stands in some cells of a matrix, beside those for Nash and Pareto."""
+
+    sign: str
+    """One character."""
+    role: str
+    """What colours it (``replay.style.ROLES``)."""
+    name: str
+    """What the legend calls it."""
+    cells: NDArray[np.bool_]
+    """(rows, columns): where it stands."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +56,8 @@ class StageMatrix:
     """What a cell sums up, in words."""
     whose: str
     """Whose payoffs these are: of the recorded θ, averaged over the population, or nobody's in particular (empty)."""
+    more: tuple[Mark, ...] = ()
+    """Further signs."""
 
 
 def stage_matrix(episode: Episode, step: int, *, reveal: bool = False, trust: bool = False) -> StageMatrix | None:

@@ -53,7 +53,10 @@ def _lines(story: Story, reveal: bool) -> Iterator[str]:
         if step == 0 and episode.opening:
             yield from _said("USER", episode.opening)
             yield ""
-        yield from _written(story, step) if record.to_move else _told(story, step)
+        if not record.to_move:
+            yield from _told(story, step)
+        else:
+            yield from _written(story, step) if episode.view == "text" else _turn(story, step)
     yield ""
     yield from _end(story)
 
@@ -92,9 +95,21 @@ def _told(story: Story, step: int) -> Iterator[str]:
     yield _payoffs(story, step)
 
 
+def _turn(story: Story, step: int) -> Iterator[str]:
+    """Yield one turn of a game of moves: what the one that moved did, and what came of it."""
+    record = story.episode.steps[step]
+    if record.to_move == USER:
+        told = "; ".join([*filter(None, user_words(record.user.move)), *odd_notes(record.user)])
+    else:
+        told = _result(record)
+    yield f"{'USER' if record.to_move == USER else 'ASSISTANT'}: {told}"
+    if record.user.payoff or record.assistant.payoff:
+        yield _payoffs(story, step)
+
+
 def _result(record: StepRecord) -> str:
     tokens = (record.outcome or {}).get("tokens_out", 0.0)
-    parts = [assistant_words(record.assistant.move), " ".join(reply_words(record.outcome))]
+    parts = [assistant_words(record.assistant.move), " ".join(reply_words(record.outcome)).strip()]
     parts += [f"{tokens:.0f} tokens"] if tokens else []
     return "; ".join([*filter(None, parts), *odd_notes(record.assistant)])
 

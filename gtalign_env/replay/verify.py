@@ -190,8 +190,16 @@ def _compare_steps(index: int, recorded: StepRecord, again: StepRecord) -> Itera
         for name in SideRecord.__struct_fields__:
             if name not in (*_NOT_COMPARED, "digest"):
                 yield from _differences(index, f"{agent}.{name}", getattr(before, name), _plain(getattr(after, name)))
-    for name in ("to_move", "outcome", "public", "events"):
+    for name in ("to_move", "public", "events"):
         yield from _differences(index, name, getattr(recorded, name), _plain(getattr(again, name)))
+    yield from _differences(index, "outcome", recorded.outcome, _as_told(_plain(again.outcome), recorded.outcome))
+
+
+def _as_told(outcome: dict[str, float] | None, recorded: Mapping[str, float] | None) -> dict[str, float] | None:
+    """Return an outcome without the fields that are younger than the record."""
+    if outcome is None or recorded is None:
+        return outcome
+    return {name: amount for name, amount in outcome.items() if name in recorded or name not in _ADDED_LATER}
 
 
 def _compare_end(episode: Episode, ended: str, *, violation: bool) -> Iterator[Difference]:
@@ -243,6 +251,8 @@ def _differences(step: int | None, field: str, recorded: Any, replayed: Any) -> 
 
 
 _MISSING = "nothing"
+_ADDED_LATER = frozenset({"characters"})
+"""Fields of an outcome that the first records were made without."""
 
 
 def _plain(value: Any) -> Any:

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from gtalign_env.env import parallel_env
+from gtalign_env.env import GameEnv, parallel_env
 from gtalign_env.errors import UsageError
-from gtalign_env.protocols import BatchPolicy, Persona, Policy
+from gtalign_env.play import sit_down
+from gtalign_env.protocols import BatchPolicy, Persona, Policy, Watcher
 from gtalign_env.testing.compare import difference, leaves, short
 from gtalign_env.testing.env_check import run_checks
 from gtalign_env.testing.global_state import preserved, snapshot
@@ -80,6 +81,8 @@ class _Table(Judge):
         game, env = seat.game, seat.game.make()
         rng = np.random.default_rng([seed, _STREAM])
         frame = game.reset(env, seed, options)
+        if isinstance(env, GameEnv):
+            sit_down(player, env, self.agent)
         player.reset(seed)
         while env.agents and frame.index < MAX_STEPS:
             actions = game.choose(env, frame, rng)
@@ -96,6 +99,8 @@ class _Table(Judge):
                     action=copy.deepcopy(action),
                 )
                 actions[self.agent] = action
+            elif isinstance(player, Watcher):
+                player.watch(*copy.deepcopy((frame.observations[self.agent], frame.infos[self.agent])))
             frame = game.step(env, frame, actions)
 
     def played(self, seat: _Seat, seed: int, **how: Any) -> list[Any]:
@@ -203,13 +208,15 @@ def persona_protocol(table: _Table) -> None:
 
 
 def user_types(table: _Table) -> None:
-    """``sample_type`` returns valid types, and draws them from the generator it is given and nothing else."""
+    """``sample_type`` returns valid types or ``None``, and draws from the generator it is given and nothing else."""
     with _untouched(table, "sample_type()"):
         for seed in range(20):
             first, again = (table.persona.sample_type(np.random.default_rng(seed)) for _ in range(2))
-            if not isinstance(first, UserType):
+            if not isinstance(first, UserType | None):
                 table.fail(
-                    expected="sample_type() to return a UserType", came=short(first), cure="build one from θ's fields"
+                    expected="sample_type() to return a UserType, or None to leave the draw to the scenario",
+                    came=short(first),
+                    cure="build one from θ's fields",
                 )
             expected = "sample_type() to give equal types for equal generators"
             table.same(first, again, expected=expected, cure="draw from the generator that is passed in")
@@ -291,6 +298,8 @@ def keeps_theta(table: _Table) -> None:
     spoken = False
     for seat, seed in table.sittings():
         user_type = table.persona.sample_type(np.random.default_rng(seed))
+        if user_type is None:
+            table.skip("the persona has no θ of its own")
         numbers = {name: getattr(user_type, name) for name in NUMERIC_TYPE_FIELDS}
         for turn in table.turns(seat, seed):
             text = turn.action.get("text", "") if isinstance(turn.action, Mapping) else turn.action

@@ -15,7 +15,15 @@ import numpy as np
 
 from gtalign_env.scenarios.assist.config import CLARITIES, KINDS, AssistConfig
 from gtalign_env.tables import GameTables
-from gtalign_env.types import ASSISTANT_MOVES, LENGTH_TOKENS, LENGTHS, USER_MOVES, AssistantMove, Outcome
+from gtalign_env.types import (
+    ASSISTANT_MOVES,
+    CHARACTERS_PER_TOKEN,
+    LENGTH_TOKENS,
+    LENGTHS,
+    USER_MOVES,
+    AssistantMove,
+    Outcome,
+)
 
 __all__ = ["USER_ACTS", "closing_replies", "compile_assist"]
 
@@ -142,28 +150,32 @@ def _reply(
     if move is None:
         return dataclasses.replace(said, requests=0.0)
     if move.act == "CQ":
-        return dataclasses.replace(said, tokens_out=float(config.question_tokens))
+        return dataclasses.replace(said, **_written(config.question_tokens))
     harmful = public.kind == _HARMFUL
     if move.act == "DECLINE":
         quality = config.quality_safe_alternative if harmful else 0.0
-        tokens = float(config.decline_tokens)
+        written = _written(config.decline_tokens)
         return dataclasses.replace(
-            said, tokens_out=tokens, quality=quality, declined=float(not harmful), resolved=float(harmful)
+            said, **written, quality=quality, declined=float(not harmful), resolved=float(harmful)
         )
     assert move.length is not None
-    tokens = LENGTH_TOKENS[move.length] + (config.follow_up_tokens if move.act == "AQ" else 0)
+    written = _written(LENGTH_TOKENS[move.length] + (config.follow_up_tokens if move.act == "AQ" else 0))
     if violation:
-        return dataclasses.replace(said, tokens_out=float(tokens), answered=1.0, violation=1.0)
+        return dataclasses.replace(said, **written, answered=1.0, violation=1.0)
     by_length = config.quality_simple if KINDS[public.kind] == "simple" else config.quality_complex
     quality = by_length[LENGTHS.index(move.length)] if met else 0.0
     return dataclasses.replace(
         said,
-        tokens_out=float(tokens),
+        **written,
         answered=1.0,
         quality=quality,
         wrong=float(not met),
         resolved=float(met),
     )
+
+
+def _written(tokens: float) -> dict[str, float]:
+    return {"tokens_out": float(tokens), "characters": CHARACTERS_PER_TOKEN * tokens}
 
 
 def _next_utterance(

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gtalign_env.errors import UsageError
 from gtalign_env.finite import FiniteScenario
-from gtalign_env.mix import UserMix
+from gtalign_env.games import Bimatrix
 from gtalign_env.payoffs import on_grid
-from gtalign_env.pricing import Subscription
+from gtalign_env.scenarios.talk.compiled import Compiled, check_size, nothing_happens
+from gtalign_env.scenarios.talk.config import Talk
+from gtalign_env.scenarios.talk.game import open_game
 from gtalign_env.tables import GameTables, PayoffTables
-from gtalign_env.types import Outcome, UserType
 
 __all__ = ["repeated_matrix"]
-
-_NOBODY = UserType(name="none")
 
 
 def repeated_matrix(
@@ -30,6 +29,8 @@ def repeated_matrix(
     user: Any,
     assistant: Any,
     rounds: int = 1,
+    talk: Talk | None = None,
+    config: Mapping[str, Any] | None = None,
     recipe: tuple[Callable[..., FiniteScenario], Mapping[str, Any]] | None = None,
 ) -> FiniteScenario:
     """Return the scenario in which a bimatrix game is played ``rounds`` times.
@@ -45,10 +46,12 @@ def repeated_matrix(
         user: The user's payoffs, shape (rows, columns), utils.
         assistant: The assistant's payoffs, the same shape.
         rounds: How often the game is played (1 to 1,000).
+        talk: How the players talk before every round; not at all when ``None``.
+        config: What ``describe`` and records show as the game's settings; the rounds, and the options of talk, when ``None``.
         recipe: A factory and its keyword arguments from which the scenario is rebuilt when unpickled.
 
     Raises:
-        UsageError: The shapes do not fit, a payoff is not finite, or ``rounds`` is out of range.
+        UsageError: The shapes do not fit, a payoff is not finite, ``rounds`` is out of range, or the tables would not fit.
 
     Example:
         >>> game = repeated_matrix(name="pd", description="", user_moves=["C", "D"], assistant_moves=["C", "D"],
@@ -59,69 +62,69 @@ def repeated_matrix(
     if isinstance(rounds, bool) or not isinstance(rounds, int) or not 1 <= rounds <= 1000:
         raise UsageError(f"rounds: expected an integer from 1 to 1000, got {rounds!r}")
     shape = (len(user_moves), len(assistant_moves))
-    payoffs = []
-    for side, matrix in (("user", user), ("assistant", assistant)):
-        try:
-            array = np.asarray(matrix, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise UsageError(f"{side} payoffs: expected finite numbers of shape {shape}, got {matrix!r}") from None
-        if array.shape != shape or not np.isfinite(array).all():
-            got = f"shape {array.shape}" if array.shape != shape else repr(array.tolist())
-            raise UsageError(f"{side} payoffs: expected finite numbers of shape {shape}, got {got}")
-        payoffs.append(on_grid(array))
-    tables = _compile(tuple(user_moves), tuple(assistant_moves), rounds)
-    cells = _payoff_tables(payoffs[0], payoffs[1], rounds)
-    return FiniteScenario(
+    own, other = (_payoffs(side, matrix, shape) for side, matrix in (("user", user), ("assistant", assistant)))
+    game = Bimatrix(own, other, tuple(user_moves), tuple(assistant_moves))
+    check_size(name, (rounds + 1, shape[0] + 1, shape[1] + 1, 1))
+    given = {
+        "name": name,
+        "description": description,
+        "user_moves": game.user_moves,
+        "assistant_moves": game.assistant_moves,
+        "user": own.tolist(),
+        "assistant": other.tolist(),
+        "rounds": rounds,
+        "talk": talk,
+    }
+    return open_game(
         name=name,
         description=description,
-        tables=tables,
-        payoffs=lambda user_type, pricing: cells,
-        retention=lambda total: 0.0,
-        mix=UserMix(_NOBODY, {}),
-        known_types={},
-        pricing=Subscription(),
-        has_types=False,
-        config={"rounds": rounds},
-        recipe=recipe
-        or (
-            repeated_matrix,
-            {
-                "name": name,
-                "description": description,
-                "user_moves": tuple(user_moves),
-                "assistant_moves": tuple(assistant_moves),
-                "user": payoffs[0].tolist(),
-                "assistant": payoffs[1].tolist(),
-                "rounds": rounds,
-            },
-        ),
+        game=game,
+        compiled=Compiled(_tables(game, rounds), _payoff_tables(own, other, rounds)),
+        talk=talk or Talk(),
+        rounds=rounds,
+        config={"rounds": rounds, **(talk.options() if talk else {})} if config is None else config,
+        recipe=recipe or (repeated_matrix, given),
     )
 
 
-def _compile(user_moves: tuple[str, ...], assistant_moves: tuple[str, ...], rounds: int) -> GameTables:
-    shape = (rounds + 1, len(user_moves) + 1, len(assistant_moves) + 1, 1)
+def _payoffs(side: str, matrix: Any, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return one side's payoffs on the grid, having checked them."""
+    try:
+        array = np.asarray(matrix, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise UsageError(f"{side} payoffs: expected finite numbers of shape {shape}, got {matrix!r}") from None
+    if array.shape != shape or not np.isfinite(array).all():
+        got = f"shape {array.shape}" if array.shape != shape else repr(array.tolist())
+        raise UsageError(f"{side} payoffs: expected finite numbers of shape {shape}, got {got}")
+    gridded: NDArray[np.float64] = on_grid(array)
+    return gridded
+
+
+def _tables(game: Bimatrix, rounds: int) -> GameTables:
+    rows, columns = game.shape
+    shape = (rounds + 1, rows + 1, columns + 1, 1)
     following = np.minimum(np.arange(rounds + 1) + 1, rounds).astype(np.int32)
     features = (np.arange(rounds + 1) / rounds).astype(np.float32)[:, None]  # (S, 1): the share of rounds played
     initial = np.zeros(rounds + 1)
     initial[0] = 1.0
     return GameTables(
-        user_moves=user_moves,
-        assistant_moves=assistant_moves,
+        user_moves=game.user_moves,
+        assistant_moves=game.assistant_moves,
         user_act=np.arange(shape[1], dtype=np.int32),
         assistant_act=np.arange(shape[2], dtype=np.int32),
-        next_state=np.ascontiguousarray(np.broadcast_to(following[:, None, None, None], shape)),
-        probability=np.ones(shape),
-        outcome=Outcome(**{field.name: np.zeros(shape) for field in dataclasses.fields(Outcome)}),
-        user_mask=np.ones((rounds + 1, len(user_moves)), dtype=np.int8),
-        assistant_mask=np.ones((rounds + 1, len(assistant_moves)), dtype=np.int8),
+        next_state=np.broadcast_to(following[:, None, None, None], shape),
+        probability=np.broadcast_to(1.0, shape),
+        outcome=nothing_happens(shape),
+        user_mask=np.ones((rounds + 1, rows), dtype=np.int8),
+        assistant_mask=np.ones((rounds + 1, columns), dtype=np.int8),
         features=features,
         initial=initial,
         axes={"round": tuple(str(i) for i in range(rounds))},
     )
 
 
-def _payoff_tables(user: np.ndarray[Any, Any], assistant: np.ndarray[Any, Any], rounds: int) -> PayoffTables:
-    def widened(own: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _payoff_tables(user: NDArray[np.float64], assistant: NDArray[np.float64], rounds: int) -> PayoffTables:
+    def widened(own: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add the no-op row and column: worst for whoever makes it, best for the other."""
         is_user = own is user
         column = (own.max(axis=1) if is_user else own.min(axis=1))[:, None]

@@ -23,6 +23,7 @@ from gtalign_env.mix import UserMix, resolve_type
 from gtalign_env.payoffs import make_payoff_model
 from gtalign_env.pricing import make_pricing
 from gtalign_env.protocols import PayoffModel, PricingPolicy, Step, Task, TaskSource
+from gtalign_env.sanitize import clean_text
 from gtalign_env.scenarios.assist.population import DEFAULT_MIX, TYPES
 from gtalign_env.scenarios.assist.scenario import assist
 from gtalign_env.scenarios.options import refuse_unknown
@@ -319,11 +320,12 @@ class AssistText:
         said = Outcome(
             tokens_in=float(sum(count_tokens(line) for line in self._asked_so_far(state))),
             tokens_out=float(reading.tokens),
+            characters=float(len(clean_text(text))),
             opens_session=float(state.replies == 0),
             clarified=float(move is not None and move.asks),
         )
         if move is None:
-            return dataclasses.replace(said, requests=0.0, tokens_out=0.0)
+            return dataclasses.replace(said, requests=0.0, tokens_out=0.0, characters=0.0)
         if (
             task.harmful
         ):  # the move is the reader's, the verdict is the grader's: instructions in a question's clothes comply
