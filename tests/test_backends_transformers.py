@@ -159,7 +159,8 @@ def test_generate__logprobs_are_those_of_a_teacher_forced_pass(
 
 def test_generate__temperature_and_top_p_shape_the_distribution() -> None:
     """Frequencies follow softmax(scores / T), cut to the nucleus and renormalised."""
-    from gtalign_env.agents.backends.decoding import Picker, Row, row_seeds
+    from gtalign_env.agents.backends.decoding import Picker, Row
+    from gtalign_env.agents.backends.in_process import row_seeds
 
     weights = [0.5, 0.25, 0.15, 0.1]
     count = 8000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -170,7 +171,8 @@ def test_bargaining__no_lottery_does_better_than_the_one_on_the_hull(
         most = ideal_gains(user, assistant)
         assume(most.min() > 1e-6)
         lotteries, gains = lotteries / most[:, None], gains / most
-    measure = {"nash": np.prod, "utilitarian": np.sum}.get(solution, np.min)
+    measures: dict[str, Callable[..., Any]] = {"nash": np.prod, "utilitarian": np.sum}
+    measure = measures.get(solution, np.min)
     assert (measure(lotteries, axis=0) <= measure(gains) + 1e-9).all()
 
 

@@ -316,6 +316,18 @@ def test_tree__two_hundred_rounds_of_shared_subtrees_are_solved_at_once() -> Non
         game.decisions()
 
 
+def test_tree__exact_ties_in_every_round_do_not_pile_up() -> None:
+    """At δ = 1/2 on a grid of 2^10 every responder is indifferent; the share follows s = 1 - s'/2 from s = 1."""
+    begun = time.perf_counter()
+    solved = alternating_offers(10, 1024, (0.5, 0.5)).backward_induction()
+    assert time.perf_counter() - begun < 5.0
+    share = 1.0
+    for _ in range(9):
+        share = 1.0 - share / 2.0
+    assert solved.value == Leaf(share, 1.0 - share)
+    assert max(len(after.outcomes) for after in solved.continuations) < 10
+
+
 def test_tree__one_round_of_offers_is_the_ultimatum() -> None:
     """With one round the proposer keeps all, or all but one step of the grid."""
     assert ends(alternating_offers(1, 10, (0.9, 0.9)).subgame_perfect()) == {(1.0, 0.0), (0.9, 1 - 0.9)}

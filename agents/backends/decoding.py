@@ -7,19 +7,18 @@ the defaults in a model's ``generation_config``, or on torch's global generator.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import LogitsProcessor, StoppingCriteria
 
+from gtalign_env.agents.backends.constraints import Guide
 from gtalign_env.protocols import Sampling
 
-__all__ = ["Picker", "Row", "Stopper", "row_seeds"]
+__all__ = ["Picker", "Row", "Stopper"]
 
 _SLACK = 4  # tokens read before a possible stop string, because some decoders swallow a leading space
 
@@ -31,6 +30,10 @@ class Row:
     """One completion in the making."""
 
     seed: tuple[int, ...]
+    limit: int | None = None
+    """Most tokens of it; ``None`` for no end."""
+    guide: Guide | None = None
+    """The grammar that it is held to."""
     tokens: list[int] = dataclasses.field(default_factory=list)
     logprobs: list[float] = dataclasses.field(default_factory=list)
     reason: str = ""
@@ -40,25 +43,6 @@ class Row:
     def __post_init__(self) -> None:
         """Make the row's own generator."""
         self.rng = np.random.default_rng(self.seed)
-
-
-def row_seeds(prompts: Sequence[Sequence[int]], seed: int) -> list[tuple[int, ...]]:
-    """Return a seed for each row that depends on the call's seed, the row's prompt, and how often it came before.
-
-    So a row's result is the same in any company, and equal prompts still get different samples.
-
-    Example:
-        >>> one, two, three = row_seeds([[1, 2], [3], [1, 2]], seed=0)
-        >>> one == row_seeds([[1, 2]], seed=0)[0], one == three
-        (True, False)
-    """
-    seen: collections.Counter[bytes] = collections.Counter()
-    seeds: list[tuple[int, ...]] = []
-    for ids in prompts:
-        digest = hashlib.blake2b(np.asarray(ids, dtype=np.int64).tobytes(), digest_size=8).digest()
-        seeds.append((seed, int.from_bytes(digest, "little"), seen[digest]))
-        seen[digest] += 1
-    return seeds
 
 
 class Picker(LogitsProcessor):  # type: ignore[misc, unused-ignore]
@@ -90,12 +74,23 @@ class Picker(LogitsProcessor):  # type: ignore[misc, unused-ignore]
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """Return scores that leave one token possible in each row; ``scores`` is (B, V), float32."""
-        chosen = self._choose(scores)  # (B,)
+        chosen = self._choose(self._guided(scores))  # (B,)
         logprobs = torch.log_softmax(scores, dim=-1).gather(1, chosen[:, None])[:, 0]  # (B,)
         for row, token, logprob in zip(self.rows, chosen.tolist(), logprobs.tolist(), strict=True):
             if not row.reason:
                 self._write(row, token, logprob)
         return torch.full_like(scores, -torch.inf).scatter_(1, chosen[:, None], 0.0)
+
+    def _guided(self, scores: Any) -> Any:
+        """Leave only what a row's grammar allows; the log-probabilities stay those of the free model."""
+        guides = [None if row.reason else row.guide for row in self.rows]
+        if not any(guides):
+            return scores
+        allowed = np.ones(tuple(scores.shape), dtype=np.bool_)  # (B, V)
+        for place, guide in enumerate(guides):
+            if guide is not None:
+                allowed[place] = guide.allowed(allowed.shape[1])
+        return scores.masked_fill(~torch.from_numpy(allowed).to(scores.device), -torch.inf)
 
     def _choose(self, scores: Any) -> Any:
         if self.sampling.temperature == 0:
@@ -115,8 +110,14 @@ class Picker(LogitsProcessor):  # type: ignore[misc, unused-ignore]
             return
         row.tokens.append(token)
         row.logprobs.append(logprob)
-        if token in self.ends or self._stopped(row):
+        if row.guide is not None:
+            row.guide.accept(token)
+        if row.guide is not None and row.guide.error:
+            row.reason, row.error = "error", f"the grammar engine gave up: {row.guide.error}"
+        elif token in self.ends or (row.guide is not None and row.guide.done) or self._stopped(row):
             row.reason = "stop"
+        elif len(row.tokens) == row.limit:
+            row.reason = "length"
 
     def _stopped(self, row: Row) -> bool:
         if not self.stops:

@@ -124,6 +124,7 @@ class Prompter:
         self.chat = bool(tokenizer.chat_template)
         self.stops = () if self.chat else PLAIN_STOPS
         self._control = _control_tokens(tokenizer)
+        self._adds_space = self._ids("\na")[len(self._ids("\n")) :] != self._ids("a")
 
     def prompt(self, conversation: Sequence[Message], room: int) -> Prompt:
         """Return the prompt for a conversation, in at most ``room`` tokens (> 0).
@@ -131,7 +132,7 @@ class Prompter:
         Raises:
             ModelError: The chat template refuses the conversation.
         """
-        turns = [{"role": turn["role"], "content": self._defuse(turn["content"])} for turn in conversation]
+        turns = [{"role": turn["role"], "content": self.defuse(turn["content"])} for turn in conversation]
         text, ids = self._encode(turns)
         dropped = 0
         while len(ids) > room and (shorter := _without_oldest(turns)) is not None:
@@ -147,10 +148,31 @@ class Prompter:
         note = f"left out {' and '.join(cuts)}: the prompt may have {room} tokens" if cuts else ""
         return Prompt(ids, text, note)
 
+    def piece(self, text: str) -> list[int]:
+        """Return the token ids of text that stands behind other text.
+
+        Some tokenizers put a space in front of whatever they are given; here it is left out.
+        """
+        for lead in ("\n", "a", ".") if self._adds_space else ():
+            before, ids = self._ids(lead), self._ids(lead + text)
+            if ids[: len(before)] == before:
+                return ids[len(before) :]
+        return self._ids(text)
+
+    def defuse(self, content: str) -> str:
+        """Break up control tokens that somebody has written, so that they are read as ordinary text."""
+        if self._control is None:
+            return content
+        return self._control.sub(lambda match: match[0][0] + " " + match[0][1:] if len(match[0]) > 1 else "", content)
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
     def _encode(self, turns: list[dict[str, str]]) -> tuple[str, list[int]]:
         """Return text and ids with exactly one BOS in front, or none where the model wants none."""
         text = self._from_template(turns) if self.chat else plain_prompt(turns)
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        ids = self._ids(text)
         if self.bos:
             bos = self.tokenizer.bos_token_id
             start = next((place for place, token in enumerate(ids) if token != bos), len(ids))
@@ -173,12 +195,6 @@ class Prompter:
             return str(self.tokenizer.apply_chat_template(_folded(turns), **options))
         except TemplateError as error:
             raise ModelError(f"the model's chat template refuses this conversation: {error}") from error
-
-    def _defuse(self, content: str) -> str:
-        """Break up control tokens that a player has written, so that they are read as ordinary text."""
-        if self._control is None:
-            return content
-        return self._control.sub(lambda match: match[0][0] + " " + match[0][1:] if len(match[0]) > 1 else "", content)
 
 
 def _control_tokens(tokenizer: Any) -> re.Pattern[str] | None:

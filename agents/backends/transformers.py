@@ -7,29 +7,30 @@ What holds:
 * That is exact as far as the model's own arithmetic is. A matrix product may round differently in batches of
   different shape: about 1e-6 in float32, 1e-2 in bfloat16. A row can then differ where two tokens are closer than that.
 * torch's global generator is neither read nor written.
+* Held to a JSON schema, a row's text fits it, in the short form of ``json_grammar``; its log-probabilities are those of the
+  free model. It ends with the last bracket, without an end token.
 * Failures are data: a row that fails comes back with ``finish_reason="error"``, and the others come back whole.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from gtalign_env.agents.backends.constraints import Grammars, Guide
+from gtalign_env.agents.backends.in_process import InProcessBackend, Job, Sampled, end_tokens
 from gtalign_env.agents.backends.loading import Loaded, load_model, quiet
-from gtalign_env.agents.backends.prompts import NOTHING, Prompt, Prompter, check_conversation, cut_at_stop
-from gtalign_env.errors import ModelError, UsageError
-from gtalign_env.protocols import Generation, Sampling
+from gtalign_env.errors import MissingExtraError, ModelError, UsageError
+from gtalign_env.protocols import Sampling
 
 __all__ = ["Loaded", "TransformersBackend"]
 
 _DEFAULT_CONTEXT = 2048
-_TURN_ENDS = ("<end_of_turn>", "<|im_end|>", "<|eot_id|>", "<|end|>", "<turn|>")
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
-class TransformersBackend:
+class TransformersBackend(InProcessBackend):
     """Continues conversations with a model that transformers can load.
 
     Args:
@@ -77,57 +78,31 @@ class TransformersBackend:
         loaded = path if isinstance(path, Loaded) else load_model(path, device=device, dtype=dtype, hub=hub, bos=bos)
         from transformers import GenerationConfig
 
-        self.model, self.tokenizer = loaded.model, loaded.tokenizer
-        self.name = f"transformers:{loaded.name}"
-        self.batch_size = batch_size
+        self.model = loaded.model
         made_for = getattr(self.model.config, "max_position_embeddings", None) or _DEFAULT_CONTEXT
-        self.max_context: int = min(max_context or made_for, made_for)
-        self._prompter = Prompter(self.tokenizer, bos=loaded.bos)
-        self._ends = _ends(self.model, self.tokenizer)
+        named = getattr(self.model.generation_config, "eos_token_id", None)
+        super().__init__(
+            loaded.tokenizer,
+            name=f"transformers:{loaded.name}",
+            max_context=min(max_context or made_for, made_for),
+            bos=loaded.bos,
+            ends=end_tokens(loaded.tokenizer, self.model.config.eos_token_id if named is None else named),
+        )
+        self.batch_size = batch_size
+        self._grammars = Grammars(self.tokenizer, size=self.model.config.vocab_size, ends=self._ends)
         pad = self.tokenizer.pad_token_id
         self._pad: int = pad if pad is not None else min(self._ends, default=0)
         settings: Any = GenerationConfig  # not annotated in transformers
         self._greedy = settings(do_sample=False, num_beams=1, use_cache=True, pad_token_id=self._pad)
 
-    def generate(self, conversations: Sequence[Sequence[Mapping[str, str]]], sampling: Sampling) -> list[Generation]:
-        """Continue each conversation with one assistant message; a last message of the assistant is gone on with.
-
-        Args:
-            conversations: OpenAI ``role``/``content`` messages.
-            sampling: How to sample, for all of them.
-
-        Returns:
-            One generation for each, in order.
-
-        Raises:
-            UsageError: A conversation is malformed, or ``max_tokens`` leaves no room for a prompt.
-        """
-        room = self.max_context - sampling.max_tokens
-        if room < 1:
-            raise UsageError(
-                f"max_tokens={sampling.max_tokens} leaves no room for a prompt: "
-                f"{self.name} has a context of {self.max_context} tokens"
-            )
-        results: list[Generation | None] = [None] * len(conversations)
-        jobs: list[_Job] = []
-        for place, conversation in enumerate(conversations):
-            messages = check_conversation(conversation)
-            try:
-                jobs.append(_Job(place, self._prompter.prompt(messages, room), ()))
-            except ModelError as error:
-                results[place] = Generation(text="", finish_reason="error", error=str(error))
-        for job, result in self._run(_seeded(jobs, sampling.seed), sampling):
-            results[job.place] = result
-        return [result for result in results if result is not None]
-
-    def count_tokens(self, text: str) -> int:
-        """Return the number of the model's own tokens in ``text``."""
-        return len(self.tokenizer.encode(text, add_special_tokens=False))
-
-    def _run(self, jobs: list[_Job], sampling: Sampling) -> list[tuple[_Job, Generation]]:
+    def _run(self, jobs: list[Job], sampling: Sampling) -> list[tuple[Job, Sampled]]:
         """Run all jobs in batches of similar length; where memory does not suffice, go on with half a batch."""
+        try:
+            self._guide(sampling)
+        except (MissingExtraError, ModelError) as error:
+            return [(job, Sampled(reason="error", error=str(error))) for job in jobs]
         waiting = sorted(jobs, key=lambda job: len(job.prompt.ids))
-        done: list[tuple[_Job, Generation]] = []
+        done: list[tuple[Job, Sampled]] = []
         while waiting:
             batch = waiting[: self.batch_size]
             results, failure = self._attempt(batch, sampling)
@@ -137,28 +112,27 @@ class TransformersBackend:
                 continue
             if failure is not None:
                 reason = f"{type(failure).__name__}: {failure}"
-                results = [_failed(job.prompt, reason) for job in batch]
+                results = [Sampled(reason="error", error=reason)] * len(batch)
             done += zip(batch, results, strict=True)
             waiting = waiting[len(batch) :]
         return done
 
-    def _attempt(self, batch: list[_Job], sampling: Sampling) -> tuple[list[Generation], Exception | None]:
+    def _attempt(self, batch: list[Job], sampling: Sampling) -> tuple[list[Sampled], Exception | None]:
         """Run one batch; an exception is returned without its traceback, which would keep the batch's memory."""
         try:
             return self._batch(batch, sampling), None
         except Exception as error:  # noqa: BLE001 - a failure of the model is data
             return [], error.with_traceback(None)
 
-    def _batch(self, batch: list[_Job], sampling: Sampling) -> list[Generation]:
+    def _batch(self, batch: list[Job], sampling: Sampling) -> list[Sampled]:
         import torch
 
         from gtalign_env.agents.backends.decoding import Picker, Row, Stopper
 
         started = time.perf_counter()
-        stops = (*sampling.stop, *self._prompter.stops)
-        rows = [Row(seed=job.seed) for job in batch]
-        ends = self._ends | _as_tokens(self.tokenizer, sampling.stop)
+        rows = [Row(seed=job.seed, limit=job.limit, guide=self._guide(sampling)) for job in batch]
         ids, mask = self._padded([job.prompt.ids for job in batch])
+        ends, stops = self._ends_for(sampling), self._stops_for(sampling)
         picker = Picker(rows, sampling, ends=ends, stops=stops, decode=self._decode)
         saved, training = self.model.generation_config, self.model.training
         self.model.generation_config = self._greedy  # what the model's own config says would be added to ours
@@ -168,7 +142,7 @@ class TransformersBackend:
                 self.model.generate(
                     input_ids=ids,
                     attention_mask=mask,
-                    max_new_tokens=sampling.max_tokens,
+                    max_new_tokens=max(job.limit for job in batch),
                     logits_processor=[picker],
                     stopping_criteria=[Stopper(rows)],
                 )
@@ -176,7 +150,10 @@ class TransformersBackend:
             self.model.generation_config = saved
             self.model.train(training)
         seconds = time.perf_counter() - started
-        return [self._finished(job.prompt, row, stops, seconds) for job, row in zip(batch, rows, strict=True)]
+        return [Sampled(row.tokens, row.logprobs, row.reason or "length", row.error, seconds) for row in rows]
+
+    def _guide(self, sampling: Sampling) -> Guide | None:
+        return self._grammars.guide(sampling.json_schema) if sampling.json_schema else None
 
     def _padded(self, prompts: list[list[int]]) -> tuple[Any, Any]:
         """Return ids and mask, both (B, T), padded on the left: a model goes on from the last place."""
@@ -186,64 +163,6 @@ class TransformersBackend:
         ids = [[self._pad] * (width - len(prompt)) + prompt for prompt in prompts]
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         return torch.tensor(ids, device=self.model.device), torch.tensor(mask, device=self.model.device)
-
-    def _finished(self, prompt: Prompt, row: Any, stops: tuple[str, ...], seconds: float) -> Generation:
-        text, _ = cut_at_stop(self._decode(row.tokens), stops)
-        error = row.error or ("" if text.strip() else NOTHING)
-        return Generation(
-            text=text,
-            token_ids=tuple(row.tokens),
-            logprobs=tuple(row.logprobs),
-            finish_reason="error" if error else row.reason or "length",
-            prompt_tokens=len(prompt.ids),
-            prompt=prompt.text,
-            seconds=seconds,
-            error=error,
-            note=prompt.note,
-        )
-
-    def _decode(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-
-
-class _Job(NamedTuple):
-    place: int
-    prompt: Prompt
-    seed: tuple[int, ...]
-
-
-def _seeded(jobs: list[_Job], seed: int) -> list[_Job]:
-    from gtalign_env.agents.backends.decoding import row_seeds
-
-    seeds = row_seeds([job.prompt.ids for job in jobs], seed)
-    return [job._replace(seed=own) for job, own in zip(jobs, seeds, strict=True)]
-
-
-def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Return the ids that end a reply: those the model names, and the end of a turn in its chat template."""
-    named = getattr(model.generation_config, "eos_token_id", None)
-    if named is None:
-        named = model.config.eos_token_id
-    ids = {tokenizer.eos_token_id, *(named if isinstance(named, (list, tuple)) else (named,))}
-    turns = [end for end in _TURN_ENDS if end in str(tokenizer.chat_template or "")]
-    return frozenset(id for id in ids if id is not None) | _as_tokens(tokenizer, turns)
-
-
-def _as_tokens(tokenizer: Any, stops: Sequence[str]) -> frozenset[int]:
-    """Return the ids of the stop strings that are control tokens: decoding leaves these out, so text never shows them."""
-    added = tokenizer.added_tokens_encoder
-    return frozenset(added[stop] for stop in stops if stop in added)
-
-
-def _failed(prompt: Prompt, reason: str) -> Generation:
-    return Generation(
-        text="",
-        finish_reason="error",
-        error=reason,
-        prompt=prompt.text,
-        prompt_tokens=len(prompt.ids),
-        note=prompt.note,
-    )
 
 
 def _no_memory(error: Exception) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gtalign_env.errors import UnknownNameError
 from gtalign_env.games.bargaining import Bargain, Disagreement, Solution, bargain
@@ -27,7 +27,7 @@ from gtalign_env.welfare import Criterion
 __all__ = ["Bimatrix"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Bimatrix:
     """A two-player game in normal form: the user chooses a row, the assistant a column.
 
@@ -50,23 +50,24 @@ class Bimatrix:
     """(rows, columns): the user's payoffs, utils. Read-only."""
     assistant: NDArray[np.float64]
     """(rows, columns): the assistant's payoffs, utils. Read-only."""
-    user_moves: tuple[str, ...] = ()
+    user_moves: tuple[str, ...]
     """Names of the rows."""
-    assistant_moves: tuple[str, ...] = ()
+    assistant_moves: tuple[str, ...]
     """Names of the columns."""
 
-    def __post_init__(self) -> None:
-        """Check the matrices and name what has no name."""
-        user, assistant = as_bimatrix(self.user, self.assistant)
-        for array in (user, assistant):
+    def __init__(
+        self,
+        user: ArrayLike,
+        assistant: ArrayLike,
+        user_moves: Sequence[str] = (),
+        assistant_moves: Sequence[str] = (),
+    ) -> None:
+        rows, columns = as_bimatrix(user, assistant)
+        for field, array in (("user", rows), ("assistant", columns)):
             array.setflags(write=False)
-        object.__setattr__(self, "user", user)
-        object.__setattr__(self, "assistant", assistant)
-        for field, label, count in (
-            ("user_moves", "rows", user.shape[0]),
-            ("assistant_moves", "columns", user.shape[1]),
-        ):
-            object.__setattr__(self, field, move_names(getattr(self, field), label, count))
+            object.__setattr__(self, field, array)
+        object.__setattr__(self, "user_moves", move_names(user_moves, "rows", rows.shape[0]))
+        object.__setattr__(self, "assistant_moves", move_names(assistant_moves, "columns", rows.shape[1]))
 
     @property
     def shape(self) -> tuple[int, int]:

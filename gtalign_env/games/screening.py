@@ -101,7 +101,7 @@ class MenuOutcome:
         return self.choices.count(None)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
 class ScreeningGame:
     """A finite screening game: which contracts exist, and what each brings both sides with each type.
 
@@ -129,14 +129,20 @@ class ScreeningGame:
     """(T, C): what each type gets from each contract, utils. Read-only."""
     assistant: Floats
     """(T, C): what the provider gets, utils. Read-only."""
-    types: tuple[str, ...] = ()
-    contracts: tuple[str, ...] = ()
+    types: tuple[str, ...]
+    contracts: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        """Check the arrays and name what has no name."""
-        prior = as_prior(self.prior)
-        user = game_array("screening game", "user", self.user, dimensions=2)
-        assistant = game_array("screening game", "assistant", self.assistant, dimensions=2)
+    def __init__(
+        self,
+        prior: ArrayLike,
+        user: ArrayLike,
+        assistant: ArrayLike,
+        types: Sequence[str] = (),
+        contracts: Sequence[str] = (),
+    ) -> None:
+        prior = as_prior(prior)
+        user = game_array("screening game", "user", user, dimensions=2)
+        assistant = game_array("screening game", "assistant", assistant, dimensions=2)
         if user.shape != assistant.shape or len(user) != len(prior):
             raise UsageError(
                 f"screening game: expected payoffs of one shape ({len(prior)} types, contracts), got {user.shape} for the user "
@@ -144,8 +150,8 @@ class ScreeningGame:
             )
         for name, array in (("prior", prior), ("user", user), ("assistant", assistant)):
             object.__setattr__(self, name, array)
-        object.__setattr__(self, "types", names_of("types", self.types, user.shape[0]))
-        object.__setattr__(self, "contracts", names_of("contracts", self.contracts, user.shape[1]))
+        object.__setattr__(self, "types", names_of("types", types, user.shape[0]))
+        object.__setattr__(self, "contracts", names_of("contracts", contracts, user.shape[1]))
 
     def __repr__(self) -> str:
         """Return the names and the prior; the arrays are long."""

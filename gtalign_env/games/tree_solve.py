@@ -140,25 +140,28 @@ def solve(nodes: Nodes, *, tolerance: float = 1e-9) -> BackwardInduction:
         (Leaf(user=3, assistant=1), Leaf(user=1, assistant=0))
     """
     solved: list[Continuation] = []
+    ends: list[_Ends] = []  # of every node so far; nodes with the same outcomes share one
     margins = {role: _margins(nodes, role, tolerance) for role in _ROLES}
     for index, node in enumerate(nodes.items):
         if isinstance(node, Leaf):
+            ends.append(_Ends((node,)))
             solved.append(Continuation(player=None, move=None, value=node, moves=(), outcomes=(node,)))
             continue
-        margin = margins[node.player][index]
-        below = [(move, solved[child]) for move, child in nodes.steps(index)]
-        best = max(payoff(after.value, node.player) for _, after in below)
-        move, value = next((m, a.value) for m, a in below if payoff(a.value, node.player) >= best - margin)
-        secured = max(min(payoff(end, node.player) for end in after.outcomes) for _, after in below)
-        moves: list[str] = []
-        outcomes: dict[Leaf, None] = {}
-        for name, after in below:
-            kept = [end for end in after.outcomes if payoff(end, node.player) >= secured - margin]
-            if kept:
-                moves.append(name)
-                outcomes.update(dict.fromkeys(kept))
+        mover, margin = node.player, margins[node.player][index]
+        children = list(nodes.steps(index))
+        best = max(payoff(solved[child].value, mover) for _, child in children)
+        move, next_up = next((m, c) for m, c in children if payoff(solved[c].value, mover) >= best - margin)
+        secured = max(ends[child].least[mover] for _, child in children)
+        kept = {name: ends[child].at_least(secured - margin, mover) for name, child in children}
+        ends.append(_union([found for found in kept.values() if found is not None]))
         solved.append(
-            Continuation(player=node.player, move=move, value=value, moves=tuple(moves), outcomes=tuple(outcomes))
+            Continuation(
+                player=mover,
+                move=move,
+                value=solved[next_up].value,
+                moves=tuple(name for name, found in kept.items() if found is not None),
+                outcomes=ends[-1].items,
+            )
         )
     return BackwardInduction(nodes=nodes, continuations=tuple(solved))
 
@@ -248,6 +251,31 @@ class _Branch:
 
     def ending(self, leaf: Leaf) -> Path:
         return Path(moves=self.moves, players=self.players, user=leaf.user, assistant=leaf.assistant)
+
+
+class _Ends:
+    """A set of ends, and the least and the most that each player gets in it."""
+
+    def __init__(self, items: tuple[Leaf, ...]) -> None:
+        self.items = items
+        self.least = {role: min(payoff(end, role) for end in items) for role in _ROLES}
+        self.most = {role: max(payoff(end, role) for end in items) for role in _ROLES}
+
+    def at_least(self, floor: float, role: Role) -> _Ends | None:
+        """Return the ends that give a player at least ``floor``: the set itself if all do, ``None`` if none does."""
+        if self.least[role] >= floor:
+            return self
+        if self.most[role] < floor:
+            return None
+        return _Ends(tuple(end for end in self.items if payoff(end, role) >= floor))
+
+
+def _union(parts: list[_Ends]) -> _Ends:
+    """Return all ends of some sets, each once; the set itself if there is only one."""
+    different = list({id(part): part for part in parts}.values())
+    if len(different) == 1:
+        return different[0]
+    return _Ends(tuple(dict.fromkeys(end for part in different for end in part.items)))
 
 
 def _margins(nodes: Nodes, role: Role, tolerance: float) -> list[float]:
