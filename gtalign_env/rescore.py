@@ -23,7 +23,7 @@ from gtalign_env.protocols import PayoffModel, PricingPolicy
 from gtalign_env.sanitize import clean_text
 from gtalign_env.types import ASSISTANT, CHARACTERS_PER_TOKEN, USER, Outcome, Payoffs, UserType
 
-__all__ = ["PAPER", "Rescored", "published_rows", "rescore_episode", "rescore_row"]
+__all__ = ["PAPER", "Rescored", "rescore_episode", "rescore_published", "rescore_row"]
 
 PAPER = "paper"
 """Name of the published reward, which scores raw outputs instead of outcomes."""
@@ -227,33 +227,35 @@ def _paper_means(episode: Episode) -> tuple[dict[str, float], dict[str, float]]:
 # -- the published outputs ---------------------------------------------------------------------------------------------
 
 
-def published_rows(path: str | Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a file of published outputs: JSON lines with ``output``, ``answer_reward`` and ``source``.
+def rescore_published(path: str | Path) -> Iterator[Rescored]:
+    """Score a file of published outputs, row by row: JSON lines with ``output``, ``answer_reward`` and ``source``.
+
+    A line that cannot be read is a result with a failure, like a row that lacks something; blank lines are no rows.
 
     Raises:
-        FileFormatError: The file is missing, or a line is no JSON object.
+        FileFormatError: The file is missing, or not even its first line is a JSON object.
 
     Example:
         >>> import tempfile
         >>> place = Path(tempfile.mkdtemp()) / "rows.jsonl"
         >>> _ = place.write_text('{"output": "", "answer_reward": 0, "source": "ambig_qa"}')
-        >>> [row["source"] for row in published_rows(place)]
-        ['ambig_qa']
+        >>> [result.failure for result in rescore_published(place)]
+        ['no_response']
     """
     path = Path(path)
     if not path.is_file():
         raise FileFormatError(path, "there is no such file: expected JSON lines with output, answer_reward and source")
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise FileFormatError(path, f"expected one JSON object per line: {error}", line=number) from None
-            if not isinstance(row, dict):
-                raise FileFormatError(path, f"expected one JSON object per line, got {type(row).__name__}", line=number)
-            yield row
+        lines = [(number, line) for number, line in enumerate(file, start=1) if line.strip()]
+    for place, (number, line) in enumerate(lines):
+        try:
+            row = json.loads(line)
+            problem = "" if isinstance(row, dict) else f"expected one JSON object per line, got {type(row).__name__}"
+        except (ValueError, RecursionError) as error:
+            row, problem = {}, f"expected one JSON object per line: {error}"
+        if problem and not place:
+            raise FileFormatError(path, problem, line=number)
+        yield Rescored(failure="bad_row", message=f"line {number}: {problem}") if problem else rescore_row(row)
 
 
 def rescore_row(row: Mapping[str, Any]) -> Rescored:

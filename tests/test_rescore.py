@@ -16,7 +16,7 @@ from gtalign_env.episode import Episode, EpisodeWriter
 from gtalign_env.errors import FileFormatError, UsageError
 from gtalign_env.play import play_episode
 from gtalign_env.registration import ASSISTANTS, PERSONAS
-from gtalign_env.rescore import published_rows, rescore_episode, rescore_row
+from gtalign_env.rescore import rescore_episode, rescore_published, rescore_row
 
 
 def played(scenario: str = "assist", assistant: Any = None, *, seed: int = 3, **options: Any) -> Episode:
@@ -149,7 +149,8 @@ def test_rescore_row__reproduces_the_published_payoffs(
     shared_dir: Path, name: str, rows: int, apart: list[int]
 ) -> None:
     """All rows to 1e-9, but for two whose published scoring failed: every published number of theirs is 0."""
-    found = list(published_rows(shared_dir / "data" / "gtalign" / f"outputs_{name}.jsonl"))
+    text = (shared_dir / "data" / "gtalign" / f"outputs_{name}.jsonl").read_text(encoding="utf-8")
+    found = [json.loads(line) for line in text.splitlines()]
     assert len(found) == rows
     for index, row in enumerate(found):
         result = rescore_row(row)
@@ -181,14 +182,29 @@ def test_rescore_row__types_rows_that_lack_something(row: dict[str, Any], word: 
     assert word in result.message
 
 
-def test_published_rows__names_the_line_that_is_wrong(tmp_path: Path) -> None:
-    """A missing file, a torn line and a list are errors with a place."""
+def test_rescore_published__goes_on_after_a_line_that_is_wrong(tmp_path: Path) -> None:
+    """A torn line and a list are typed failures that name their line, in their place among the others."""
+    good = json.dumps({"output": "", "answer_reward": 0, "source": "ambig_qa"})
+    place = tmp_path / "rows.jsonl"
+    place.write_text(f'{good}\n\n{{"b"\n[1]\n{good}\n{good[:20]}')
+    results = list(rescore_published(place))
+    assert [result.failure for result in results] == ["no_response", "bad_row", "bad_row", "no_response", "bad_row"]
+    assert [result.message.partition(":")[0] for result in results if result.failure == "bad_row"] == [
+        "line 3",
+        "line 4",
+        "line 6",
+    ]
+    assert main(["rescore", str(place), "--format", "gtalign", "--json"]) == 1
+
+
+def test_rescore_published__refuses_what_is_no_such_file(tmp_path: Path) -> None:
+    """A missing file, or one whose first line is no JSON object."""
     with pytest.raises(FileFormatError, match="no such file"):
-        list(published_rows(tmp_path / "none.jsonl"))
-    for text, word in (('{"a": 1}\n\n{"b"', "line 3"), ("[1]", "got list")):
+        list(rescore_published(tmp_path / "none.jsonl"))
+    for text, word in (('{"b"', "line 1"), ("[1]", "got list")):
         (tmp_path / "bad.jsonl").write_text(text)
         with pytest.raises(FileFormatError, match=word):
-            list(published_rows(tmp_path / "bad.jsonl"))
+            list(rescore_published(tmp_path / "bad.jsonl"))
 
 
 # -- the command ---------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from gtalign_env.errors import FileFormatError, UsageError
 from gtalign_env.payoffs import make_payoff_model
 from gtalign_env.play import versions
 from gtalign_env.pricing import make_pricing
-from gtalign_env.rescore import PAPER, Rescored, published_rows, rescore_episode, rescore_row
+from gtalign_env.rescore import PAPER, Rescored, rescore_episode, rescore_published
 
 __all__ = ["add_parser", "run"]
 
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _scored(args: argparse.Namespace) -> Iterator[Rescored]:
     if args.format == "gtalign":
-        yield from map(rescore_row, published_rows(args.file))
+        yield from rescore_published(args.file)
         return
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
