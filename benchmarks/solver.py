@@ -41,7 +41,7 @@ def measure(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
     try:
         solvers |= _nashpy()
     except ImportError:
-        problem = "skipped (needs nashpy: pip install 'gtalign-env[dev]')"
+        problem = "not measured: needs nashpy: pip install 'gtalign-env[dev]'"
     times: dict[str, list[float]] = {name: [] for name in ("pure", *solvers)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # nashpy warns of each degenerate game
@@ -98,11 +98,12 @@ def _rows(times: dict[str, list[float]], problem: str) -> list[dict[str, Any]]:
 def _ratio(
     name: str, slow: list[float] | None, fast: list[float], required: float | None, problem: str
 ) -> dict[str, Any]:
-    """Return the row with the median of the ratios of neighbouring measurements."""
+    """Return the row with the median of the ratios of neighbouring measurements; what is required and not measured fails."""
     row: dict[str, Any] = {"name": name, "value": None, "unit": "x"}
     if slow is None:
-        return {**row, "note": problem}
-    row["value"] = statistics.median(theirs / ours for theirs, ours in zip(slow, fast, strict=True))
+        row["note"] = problem
+    else:
+        row["value"] = statistics.median(theirs / ours for theirs, ours in zip(slow, fast, strict=True))
     if required is not None:
-        row |= {"required": f">= {required:g}", "ok": row["value"] >= required}
+        row |= {"required": f">= {required:g}", "ok": row["value"] is not None and row["value"] >= required}
     return row

@@ -200,7 +200,17 @@ def register_all() -> None:
         description="A Hugging Face model or .gguf file in this process: transformers:PATH.",
     )
     BACKENDS.register(
+        "vllm",
+        "gtalign_env.agents.backends.vllm:VllmBackend",
+        description="A Hugging Face model on a vLLM engine in this process: vllm:PATH.",
+    )
+    BACKENDS.register(
         "fake",
         "gtalign_env.agents.backends.fake:fake_backend",
-        description="Deterministic, without a model: fake:echo, fake:rules, fake:scripted=ONE|TWO.",
+        description="Deterministic, without a model: fake:echo, fake:rules, fake:chain, fake:scripted=ONE|TWO.",
+    )
+    BACKENDS.register(
+        "openai",
+        "gtalign_env.agents.backends.openai:OpenAIBackend",
+        description="Any OpenAI-compatible server: openai:MODEL, at OPENAI_BASE_URL, with OPENAI_API_KEY.",
     )

@@ -72,6 +72,8 @@ class FiniteScenario:
         known_types: Types that ``reset`` options may name.
         pricing: The default pricing policy.
         has_types: Whether θ matters; if not, it has no slots in observations.
+        own_types: Whether only ``known_types`` mean anything: personas of other types leave the draw of θ to the scenario.
+        type_words: Tells in a few words what a type means in this game; the fields in which types differ when ``None``.
         config: What ``describe`` and records show as the game's settings.
         user_acts: Name and act of the rows of the stage game; all moves when ``None``.
         continuation: What follows an exchange in the stage game (see ``stage_game``).
@@ -100,6 +102,8 @@ class FiniteScenario:
         known_types: Mapping[str, UserType],
         pricing: PricingPolicy,
         has_types: bool = True,
+        own_types: bool = False,
+        type_words: Callable[[UserType], str] | None = None,
         config: Mapping[str, Any] | None = None,
         user_acts: Mapping[str, int] | None = None,
         continuation: tuple[int, NDArray[np.int32]] | None = None,
@@ -119,6 +123,8 @@ class FiniteScenario:
         self.pricing = pricing
         self.config = dict(config or {})
         self.has_types = has_types
+        self.own_types = own_types
+        self._type_words = type_words
         self.user_acts = dict(user_acts or _acts(tables.user_moves, tables.user_act))
         self.assistant_acts = dict(assistant_acts or _acts(tables.assistant_moves, tables.assistant_act))
         self.state_words = state_words
@@ -291,6 +297,21 @@ class FiniteScenario:
         if self._briefing is not None:
             return self._briefing(role)
         return f"{self.description}\nYou are the {role}.\nYour moves: {', '.join(self.moves(role))}."
+
+    def type_in_words(self, user_type: UserType) -> str:
+        """Return a type's name and what it means in this game.
+
+        Example:
+            >>> from gtalign_env.registration import make_scenario
+            >>> scenario = make_scenario("signalling")
+            >>> scenario.type_in_words(scenario.known_types["high"])
+            'high: worth 3 to the assistant, and a degree costs 0.75'
+        """
+        if self._type_words is not None:
+            return f"{user_type.name}: {self._type_words(user_type)}"
+        fields = [name for name in NUMERIC_TYPE_FIELDS if len({getattr(one, name) for one in self.mix.types}) > 1]
+        meant = ", ".join(f"{name.replace('_', ' ')} {getattr(user_type, name):g}" for name in fields)
+        return f"{user_type.name}: {meant}" if meant else user_type.name
 
     # -- what solvers and batched engines use ---------------------------------------------------------------------
 

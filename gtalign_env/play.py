@@ -28,6 +28,7 @@ from gtalign_env.protocols import (
     Persona,
     Policy,
     PricingPolicy,
+    Scenario,
     Sitter,
     Step,
     TaskSource,
@@ -43,6 +44,7 @@ __all__ = [
     "play_many",
     "public_state",
     "sit_down",
+    "type_brought",
     "versions",
     "waiting_action",
 ]
@@ -161,8 +163,9 @@ def _seat(
             raise
         _fail(episode, error, USER)
         return None
-    if user_type is not None:
-        options["user_type"] = dataclasses.asdict(user_type)
+    seated = user_type if pinned is not None else type_brought(env.scenario, user_type)
+    if seated is not None:
+        options["user_type"] = dataclasses.asdict(seated)
     observations, infos = env.reset(seed=episode.seed, options=options)
     episode.reset_options = _recorded(options)
     episode.hidden = {key: _jsonable(value) for key, value in env.hidden().items()}
@@ -179,6 +182,28 @@ def _seat(
         except Exception as error:  # noqa: BLE001 - a player's failure is data
             _fail(episode, error, agent)
     return None if episode.error else (policies, observations, infos)
+
+
+def type_brought(scenario: Scenario, user_type: UserType | None) -> UserType | None:
+    """Return the θ that a persona brings into a game; ``None`` where the scenario draws it.
+
+    Some games have types of their own with a stated prior (``own_types``), as in signalling: a worth that is common knowledge, not
+    a taste that anybody could have. There a persona brings the scenario's type of the same name, or none.
+
+    Args:
+        scenario: The game.
+        user_type: What the persona drew (``Persona.sample_type``).
+
+    Example:
+        >>> from gtalign_env.registration import make_scenario
+        >>> market = make_scenario("signalling")
+        >>> type_brought(market, UserType(name="hurried")), type_brought(market, UserType(name="high")).value
+        (None, 3.0)
+    """
+    if user_type is None or not getattr(scenario, "own_types", False):
+        return user_type
+    known: Mapping[str, UserType] = getattr(scenario, "known_types", {})
+    return known.get(user_type.name)
 
 
 def play_many(

@@ -281,7 +281,10 @@ class Persona(Protocol):
     description: str
 
     def sample_type(self, rng: Any) -> UserType | None:
-        """Draw a type θ; ``None`` leaves the draw to the scenario."""
+        """Draw a type θ; ``None`` leaves the draw to the scenario.
+
+        So does a scenario with ``own_types``, where it knows no type of this name (see ``play.type_brought``).
+        """
         ...
 
     def policy(self, user_type: Any) -> Policy:
@@ -395,7 +398,11 @@ class Backend(Protocol):
     name: str
 
     def generate(self, conversations: Sequence[Conversation | Continuation], sampling: Sampling) -> list[Generation]:
-        """Continue each conversation with one assistant message, and each ``Continuation`` where it stands."""
+        """Continue each conversation with one assistant message, and each ``Continuation`` where it stands.
+
+        An engine that samples row by row may also take ``seeds``, one for each row in place of the sampling's (keyword only,
+        ``None`` for none): with it a sampled reply is the same in whatever company of games it is asked for.
+        """
         ...
 
     def count_tokens(self, text: str) -> int:

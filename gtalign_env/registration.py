@@ -6,6 +6,7 @@ The core knows no concrete scenario or player. It knows where they say they are,
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -41,6 +42,14 @@ __all__ = [
 
 _ID = re.compile(r"[\w.-]+/[\w.-]+-v\d+")
 _IN_FILE = re.compile(r"(.+\.py):([\w.]+)")
+_UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
+_WANTED = "a scenario or a game (Bimatrix, GameTree, SignallingGame), or a function that makes one"
+_PLAYED_AS: dict[str, str] = {
+    "gtalign_env.games.bimatrix.Bimatrix": "gtalign_env.scenarios.matrix.repeated:matrix_scenario",
+    "gtalign_env.games.tree.GameTree": "gtalign_env.scenarios.trees.compiled:tree_scenario",
+    "gtalign_env.games.signalling.SignallingGame": "gtalign_env.scenarios.signalling.spence:signalling_scenario",
+}
+"""What makes a scenario of a game in its own form, called with the game and ``name``."""
 
 
 def load(entry_point: str | Callable[..., Any]) -> Any:
@@ -246,6 +255,9 @@ def _written_at(entry_point: str | Callable[..., Any]) -> str:
 def make_scenario(scenario: str | Scenario, **options: Any) -> Scenario:
     """Return a scenario from its id, short name, ``"module:attr"`` or ``"file.py:attr"``, or itself.
 
+    What ``"module:attr"`` or ``"file.py:attr"`` names is a scenario, a game in its own form (a ``Bimatrix``, a ``GameTree``, a
+    ``SignallingGame``), which is then played once, or a function that makes one of these from the options.
+
     Raises:
         UnknownNameError: No scenario has this name.
         UsageError: Options were given with a ready-made scenario, the scenario refuses one, or what ``"module:attr"`` names
@@ -324,14 +336,43 @@ def origin_of(scenario: Scenario) -> tuple[str, dict[str, Any]]:
 
 
 def _call(factory: Any, name: str, options: dict[str, Any]) -> Scenario:
+    """Return the scenario that a factory makes, or that a game or a scenario of one's own is."""
+    ready = _as_scenario(factory, name)
+    if ready is not None:
+        return make_scenario(ready, **options)
     if not callable(factory):
-        raise UsageError(f"{name!r}: expected a scenario or a function that makes one, got {factory!r}")
+        raise UsageError(f"{name!r}: expected {_WANTED}, got {factory!r}")
     try:
-        made = factory(**options)
+        found = factory(**options)
     except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
+        refused = _UNEXPECTED.search(str(error))
+        if refused is None or refused[1] not in options:
             raise
-        raise UsageError(f"scenario {name!r}: {str(error).rpartition(') ')[2] or error}") from error
-    if not isinstance(made, Scenario) or isinstance(made, type):
-        raise UsageError(f"{name!r}: expected a scenario or a function that makes one, got {made!r}")
+        raise UsageError(_no_option(factory, name, refused[1])) from error
+    made = _as_scenario(found, name)
+    if made is None:
+        raise UsageError(f"{name!r}: expected {_WANTED}, got {found!r}")
     return made
+
+
+def _as_scenario(thing: Any, name: str) -> Scenario | None:
+    """Return a scenario as it is and a game as the scenario in which it is played; ``None`` for anything else."""
+    if isinstance(thing, Scenario) and not isinstance(thing, type):
+        return thing
+    kind = f"{type(thing).__module__}.{type(thing).__qualname__}"
+    if kind not in _PLAYED_AS:
+        return None
+    made: Scenario = load(_PLAYED_AS[kind])(thing, name=name.rpartition(":")[2])
+    return made
+
+
+def _no_option(factory: Callable[..., Any], name: str, option: str) -> str:
+    """Return in words that a scenario has no such option, with those that it has."""
+    parameters = inspect.signature(factory).parameters.values()
+    known = {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD}
+    if len(known) < len(parameters):  # **rules: the game itself tells what they are
+        known |= set(getattr(factory(), "config", {}))
+    near = difflib.get_close_matches(option, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    listed = f"it has {', '.join(sorted(known))}" if known else "it has none"
+    return f"scenario {name!r} has no option {option!r}: {listed}{hint}"

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from gtalign_env.games.division import offer_words
 from gtalign_env.protocols import Scenario, Step
 from gtalign_env.sanitize import clean_text
-from gtalign_env.types import ASSISTANT, NO_OP, USER, Outcome
+from gtalign_env.spaces import ASSIST_LAYOUT
+from gtalign_env.types import ASSISTANT, NO_OP, USER, Outcome, UserType
 
 __all__ = [
     "WIDTH",
@@ -25,6 +26,7 @@ __all__ = [
     "reply_words",
     "signed",
     "turn_words",
+    "type_words",
     "user_words",
 ]
 
@@ -84,6 +86,25 @@ def assistant_words(move: str) -> str:
     if act in _REPLIES and length in ("short", "medium", "long"):
         return f"{_REPLIES[act]}, {length}"
     return _talk_words(move) or one_line(move)
+
+
+def type_words(scenario: Any, user_type: Any) -> str:
+    """Return a hidden type as its game puts it; empty in the ``assist`` games, where every field of θ matters.
+
+    Args:
+        scenario: The game, or ``None`` where it is not known.
+        user_type: θ or its fields, or ``None``.
+
+    Example:
+        >>> from gtalign_env.registration import make_scenario
+        >>> type_words(make_scenario("screening"), {"name": "keen", "value": 2.0})
+        'keen: a unit of quality is worth 2'
+    """
+    tell = getattr(scenario, "type_in_words", None)
+    if tell is None or user_type is None or scenario.layout == ASSIST_LAYOUT:
+        return ""
+    theta = user_type if isinstance(user_type, UserType) else UserType.from_mapping(user_type)
+    return one_line(tell(theta))
 
 
 def user_words(move: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from gymnasium.spaces import Dict, Discrete, MultiBinary
 
 from gtalign_env.env import ROLES, GameEnv, parallel_env
 from gtalign_env.errors import IllegalActionError, ResetNeededError, UsageError
-from gtalign_env.play import ask, sit_down, waiting_action
+from gtalign_env.play import ask, sit_down, type_brought, waiting_action
 from gtalign_env.protocols import Persona, Policy, Scenario
 from gtalign_env.registration import load
 from gtalign_env.spaces import SpeechAct
@@ -235,13 +235,15 @@ def assistant_env(
         'assistant_0'
     """
     population: Callable[[np.random.Generator], Persona] = load(_MAKE_POPULATION)(users)
+    game = parallel_env(scenario, **options)
 
     def draw(rng: np.random.Generator) -> tuple[Policy, dict[str, Any]]:
         persona = population(rng)
         user_type = persona.sample_type(rng)
-        return persona.policy(user_type), {"user_type": user_type, "policy_of": persona.policy}
+        brought = type_brought(game.scenario, user_type)
+        return persona.policy(user_type), {"user_type": brought, "policy_of": persona.policy}
 
-    return SingleAgentEnv(parallel_env(scenario, **options), ASSISTANT, draw, share_payoffs=share_payoffs)
+    return SingleAgentEnv(game, ASSISTANT, draw, share_payoffs=share_payoffs)
 
 
 def user_env(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
@@ -26,6 +27,8 @@ __all__ = ["CrossPlay", "Standing", "cross_play", "meta_equilibria"]
 
 Floats = NDArray[np.float64]
 Chair = Literal["user", "assistant", "both"]
+MOST_LISTED = 12
+"""Players of a side, strictly dominated ones apart, up to which all equilibria of a meta-game are looked for."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,9 @@ class Standing:
 class CrossPlay:
     """Payoffs of everybody against everybody, on the same episode seeds.
 
+    Raises:
+        UsageError: Two players of a side have one name, or the payoffs do not fit.
+
     Example:
         >>> played = CrossPlay(users=("C", "D"), assistants=("C", "D"),
         ...                    payoffs=np.array([[[[3, 3]], [[0, 5]]], [[[5, 0]], [[1, 1]]]]))
@@ -64,7 +70,13 @@ class CrossPlay:
     """(users, assistants, episodes, 2): payoff of each side per episode, utils; the same seed in the same place."""
 
     def __post_init__(self) -> None:
-        """Check the shape."""
+        """Check the names and the shape."""
+        for chair, names in (("user", self.users), ("assistant", self.assistants)):
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise UsageError(
+                    f"cross-play: {twice!r} sits in the {chair}'s chair twice: give each player a name of its own"
+                )
         payoffs = np.asarray(self.payoffs, dtype=np.float64)
         shape = (len(self.users), len(self.assistants), payoffs.shape[2] if payoffs.ndim == 4 else 0, 2)
         if payoffs.shape != shape or not payoffs.size or not np.isfinite(payoffs).all():
@@ -81,11 +93,7 @@ class CrossPlay:
         return means
 
     def meta_game(self) -> Bimatrix:
-        """Return the game in which each side chooses whom to send.
-
-        Raises:
-            UsageError: Two players of a side have one name.
-        """
+        """Return the game in which each side chooses whom to send."""
         means = self.means
         return Bimatrix(means[..., 0], means[..., 1], self.users, self.assistants)
 
@@ -157,20 +165,42 @@ def _standing(
 def meta_equilibria(game: Bimatrix) -> tuple[tuple[Equilibrium, ...], bool]:
     """Return equilibria of a meta-game, and whether these are all extreme ones.
 
-    Of a game too large to list them (see ``Bimatrix.nash``) it is all pure ones, or where there is none, one that mixes.
+    Strictly dominated players are left out first: no equilibrium sends them. Where more than ``MOST_LISTED`` of a side are left,
+    or the rest is too large to search (see ``Bimatrix.nash``), it is all pure equilibria, or where there is none, one that mixes.
 
     Example:
         >>> found, all_of_them = meta_equilibria(Bimatrix([[1, -1], [-1, 1]], [[-1, 1], [1, -1]]))
         >>> len(found), all_of_them
         (1, True)
     """
-    try:
-        return game.nash(), True
-    except UsageError:  # too large to list them all
-        pass
+    left = game.dominance("strict")
+    rows, columns = (_places(game.user_moves, left.user_moves), _places(game.assistant_moves, left.assistant_moves))
+    if max(len(rows), len(columns)) <= MOST_LISTED:
+        kept = np.ix_(rows, columns)
+        try:
+            found = Bimatrix(game.user[kept], game.assistant[kept]).nash()
+        except UsageError:  # too large after all
+            pass
+        else:
+            return tuple(_widened(one, game.shape, rows, columns) for one in found), True
     cells = np.argwhere(pure_nash_cells(game.user, game.assistant))
     pure = tuple(_pure(game, int(row), int(column)) for row, column in cells)
     return pure or (game.find_nash(),), False
+
+
+def _places(names: Sequence[str], kept: Sequence[str]) -> list[int]:
+    return [place for place, name in enumerate(names) if name in set(kept)]
+
+
+def _widened(found: Equilibrium, shape: tuple[int, int], rows: list[int], columns: list[int]) -> Equilibrium:
+    """Return an equilibrium of some rows and columns as one of the whole game."""
+    sides = []
+    for chances, places, count in ((found.user, rows, shape[0]), (found.assistant, columns, shape[1])):
+        whole: list[Fraction | float] = [Fraction(0)] * count
+        for place, chance in zip(places, chances, strict=True):
+            whole[place] = chance
+        sides.append(tuple(whole))
+    return dataclasses.replace(found, user=sides[0], assistant=sides[1])
 
 
 def _pure(game: Bimatrix, row: int, column: int) -> Equilibrium:

@@ -121,3 +121,48 @@ def test_prompt__one_message_that_is_too_long_loses_its_beginning() -> None:
 def test_plain_stops__are_both_speakers() -> None:
     """A reply ends where either speaker's next turn begins."""
     assert {stop.strip("\n:") for stop in PLAIN_STOPS} == {"User", "Assistant"}
+
+
+def spaced() -> object:
+    """Return a tokenizer that puts a space in front of whatever it is given."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    pieces = ["\u2581", *"abcdefghijklmnopqrstuvwxyz.\n", "\u2581a", "ab", "\u2581ab"]
+    made = Tokenizer(
+        models.BPE(
+            vocab={piece: place for place, piece in enumerate(pieces)},
+            merges=[("\u2581", "a"), ("a", "b"), ("\u2581", "ab")],
+        )
+    )
+    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    made.decoder = decoders.Metaspace(prepend_scheme="always")
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=made)
+
+
+@pytest.mark.parametrize("text", ["ab", "b", "\nab", "cab.", "a b"])
+def test_piece__has_no_space_in_front(text: str) -> None:
+    """Text that stands behind other text is tokenised without the space that some tokenizers add."""
+    tokenizer = spaced()
+    ids = Prompter(tokenizer, bos=False).piece(text)
+    pieces = tokenizer.convert_ids_to_tokens(ids)  # type: ignore[attr-defined]
+    assert "".join(pieces) == text.replace(" ", "\u2581")
+
+
+def test_piece__is_plain_encoding_where_nothing_is_added() -> None:
+    """A tokenizer of bytes is taken at its word."""
+    tokenizer = make_tokenizer()
+    assert Prompter(tokenizer, bos=True).piece(" So: é") == tokenizer.encode(" So: é")
+
+
+def test_piece__falls_back_to_plain_encoding() -> None:
+    """Where every lead grows together with the text, it is tokenised as it is."""
+
+    class Sticky:
+        chat_template, bos_token, bos_token_id, all_special_tokens = None, None, None, ()
+
+        def encode(self, text: str, add_special_tokens: bool) -> list[int]:
+            return [sum(map(ord, text))]
+
+    prompter = Prompter(Sticky(), bos=False)
+    assert prompter.piece("x") == [120]
+    assert prompter.defuse("<eos>") == "<eos>"  # it has no control tokens

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from tiny_llama import END, make_model, make_tokenizer
 
-from gtalign_env.agents.backends.loading import quiet
+from gtalign_env.agents.backends import loading
+from gtalign_env.agents.backends.loading import quiet, unpack_gguf
 from gtalign_env.agents.backends.prompts import NOTHING
 from gtalign_env.agents.backends.transformers import Loaded, TransformersBackend
 from gtalign_env.errors import UsageError
-from gtalign_env.protocols import Backend, Generation, Sampling
+from gtalign_env.protocols import Backend, Continuation, Generation, Sampling
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -269,6 +270,152 @@ def test_generate__scores_that_are_no_numbers_are_an_error_as_data() -> None:
         result = write(backend, temperature=temperature)
         assert result.finish_reason == "error"
         assert "not finite" in result.error
+
+
+# -- going on ----------------------------------------------------------------------------------------------------------
+
+
+def test_continue__goes_on_from_the_very_tokens(backend: TransformersBackend) -> None:
+    """The prompt is the tokens before and those of the new text; nothing before is tokenised again."""
+    first = backend.generate(TALKS, Sampling(max_tokens=9, temperature=1.0, seed=2))
+    resumed = backend.generate([Continuation(after=one, text=" So:") for one in first], Sampling(max_tokens=7))
+    for before, after, talk in zip(first, resumed, TALKS, strict=True):
+        assert after.prompt_ids == before.prompt_ids + before.token_ids + tuple(backend.tokenizer.encode(" So:"))
+        assert after.prompt_tokens == len(after.prompt_ids)
+        assert after.prompt == before.prompt + before.sampled + " So:"
+        assert list(after.conversation) == [*talk, {"role": "assistant", "content": before.sampled + " So:"}]
+        ids = torch.tensor([[*after.prompt_ids, *after.token_ids]])
+        with torch.no_grad():
+            scores = torch.log_softmax(backend.model(ids).logits[0], dim=-1)
+        start = len(after.prompt_ids) - 1
+        expected = [float(scores[start + place, token]) for place, token in enumerate(after.token_ids)]
+        assert after.logprobs == pytest.approx(expected, abs=1e-4)
+
+
+def test_continue__two_halves_are_the_whole(backend: TransformersBackend) -> None:
+    """Without new text, the likeliest tokens are those of one uninterrupted completion."""
+    whole = backend.generate(TALKS, Sampling(max_tokens=20))
+    halves = backend.generate(TALKS, Sampling(max_tokens=8))
+    rests = backend.generate([Continuation(after=half) for half in halves], Sampling(max_tokens=12))
+    for one, half, rest in zip(whole, halves, rests, strict=True):
+        assert half.token_ids + rest.token_ids == one.token_ids
+        assert half.logprobs + rest.logprobs == pytest.approx(one.logprobs, abs=1e-4)
+
+
+def test_continue__again_and_again() -> None:
+    """A continuation is continued like any completion, and the conversation keeps one message of the assistant."""
+    backend = chain(":abcd", template=TEMPLATE + "z:")
+    first = write(backend, stop=("c",))
+    assert (first.text, first.sampled) == ("ab", "abc")
+    second = backend.generate([Continuation(after=first, text="ab")], Sampling(stop=("d",)))[0]
+    assert (second.text, second.sampled) == ("c", "cd")
+    third = backend.generate([Continuation(after=second)], Sampling(max_tokens=3))[0]
+    assert third.text == ":ab"
+    assert third.conversation == (TALKS[0][0], {"role": "assistant", "content": "abcabcd"})
+    assert third.prompt.endswith("z:abcabcd")
+
+
+def test_continue__an_end_token_does_not_stay_in_the_middle() -> None:
+    """A model that had ended its turn is made to go on behind its last word."""
+    backend = chain(":hi", ends=True)
+    first = write(backend)
+    assert first.token_ids[-1] == backend.tokenizer.eos_token_id
+    assert first.sampled == "hi"
+    after = backend.generate([Continuation(after=first, text=":")], Sampling())[0]
+    assert after.prompt_ids == first.prompt_ids + tuple(backend.tokenizer.encode("hi:"))
+    assert after.text == "hi"
+
+
+def test_continue__the_users_next_turn_does_not_stay_in_the_middle() -> None:
+    """Without a chat template the beginning of the next turn is what an end token is with one."""
+    backend = chain(":ok\nUser")
+    first = write(backend, max_tokens=50)
+    assert (first.sampled, len(first.token_ids)) == ("ok", len("ok\nUser:"))
+    after = backend.generate([Continuation(after=first, text="!:")], Sampling(max_tokens=2))[0]
+    assert after.prompt_ids == first.prompt_ids + tuple(backend.tokenizer.encode("ok!:"))
+
+
+def test_continue__what_stood_before_the_next_turn_in_one_token_stays() -> None:
+    """A token that holds the end of the reply and the beginning of the next turn is taken apart."""
+    backend = chain(":ok\nUser")
+    wide = Generation(text="Yes.", token_ids=(1, 2), prompt_ids=(5,))
+
+    def decode(ids: Any, **_: Any) -> str:
+        return "".join({1: "Ye", 2: "s.\nUser:"}.get(token, chr(token)) for token in ids)
+
+    backend.tokenizer.decode = decode
+    assert backend._kept(wide) == [1, *backend.tokenizer.encode("s.")]
+
+
+def test_continue__control_tokens_in_the_new_text_are_text() -> None:
+    """Nobody ends a turn by having its control token put into the assistant's mouth."""
+    backend = chain(":hi", ends=True)
+    after = backend.generate([Continuation(after=write(backend), text=f"{END}:")], Sampling())[0]
+    assert backend.tokenizer.convert_tokens_to_ids(END) not in after.prompt_ids
+    assert after.prompt.endswith("< |im_end|>:")
+
+
+def test_continue__by_text_where_there_are_no_ids(backend: TransformersBackend) -> None:
+    """What another kind of engine wrote is continued as the beginning of the assistant's message."""
+    foreign = Generation(text="It", sampled="It is", conversation=tuple(TALKS[0]))
+    after = backend.generate([Continuation(after=foreign, text=" far")], Sampling(max_tokens=4))[0]
+    by_hand = backend.generate([[*TALKS[0], {"role": "assistant", "content": "It is far"}]], Sampling(max_tokens=4))[0]
+    assert (after.prompt_ids, after.token_ids) == (by_hand.prompt_ids, by_hand.token_ids)
+    assert after.prompt.endswith("Assistant: It is far")
+    again = backend.generate([Continuation(after=by_hand, text="?")], Sampling(max_tokens=4))[0]
+    assert again.conversation[1:] == ({"role": "assistant", "content": f"It is far{by_hand.sampled}?"},)
+
+
+def test_continue__a_failure_is_not_gone_on_with(backend: TransformersBackend) -> None:
+    """It stays a failure, with its reason, and the others come back whole; an empty completion is no failure."""
+    failed = Generation(text="", finish_reason="error", error="it is down", conversation=tuple(TALKS[0]))
+    empty = write(chain(":", ends=True))
+    assert empty.error == NOTHING
+    lost, fine = backend.generate(
+        [Continuation(after=failed), Continuation(after=empty, text="a")], Sampling(max_tokens=3)
+    )
+    assert (lost.finish_reason, fine.error) == ("error", "")
+    assert lost.error == "there is nothing to go on with: the completion before failed (it is down)"
+
+
+def test_continue__keeps_to_the_context() -> None:
+    """Near the end of the context fewer tokens may be written, which the note says; at its end it is an error as data."""
+    backend = chain(":abc", max_context=350)
+    first = write(backend, max_tokens=20)
+    left = 350 - len(first.prompt_ids) - 20
+    assert 5 < left < 40
+    after = backend.generate([Continuation(after=first, text=":ab"), TALKS[0]], Sampling(max_tokens=60))
+    assert len(after[0].token_ids) == left - 3
+    assert after[0].finish_reason == "length"
+    assert after[0].note == f"at most {left - 3} tokens instead of 60: the context is full"
+    assert len(after[1].token_ids) == 60
+    full = backend.generate([Continuation(after=first, text=":" * left)], Sampling(max_tokens=5))[0]
+    assert full.error.startswith("there is no room to go on: prompt and completion have 350 tokens")
+
+
+# -- writing out -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_unpack__writes_the_same_model_as_a_folder(tmp_path: Path, tied: bool) -> None:
+    """What was unpacked says what the model said, without a quantisation in its config, on any kind of weights."""
+    tokenizer = make_tokenizer()
+    tokenizer.save_pretrained(tmp_path / "from")
+    make_model(tokenizer, tie_word_embeddings=tied).save_pretrained(tmp_path / "from")
+    unpack_gguf(tmp_path / "from", tmp_path / "to")
+    ours, theirs = (TransformersBackend(tmp_path / name, device="cpu") for name in ("to", "from"))
+    assert write(ours, max_tokens=12).token_ids == write(theirs, max_tokens=12).token_ids
+    assert not hasattr(ours.model.config, "quantization_config")
+
+
+def test_unpack__leaves_the_quantisation_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A config that says the weights are quantised would keep them from being saved."""
+    tokenizer = make_tokenizer()
+    model = make_model(tokenizer)
+    model.config.quantization_config = {"quant_method": "gguf"}
+    monkeypatch.setattr(loading, "load_model", lambda *_, **__: Loaded(model, tokenizer, "x", bos=False))
+    unpack_gguf("x.gguf", tmp_path)
+    assert "quantization_config" not in (tmp_path / "config.json").read_text()
 
 
 # -- what goes wrong on the way ----------------------------------------------------------------------------------------

@@ -63,6 +63,17 @@ def test_bench__engine_says_when_the_yardstick_is_missing(monkeypatch: pytest.Mo
     assert not [row for row in rows if "ok" in row or "required" in row]
 
 
+def test_bench__solver_fails_when_what_is_required_cannot_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without nashpy there is nothing to be faster than: the required ratios are failed, with the cure, not passed in silence."""
+    monkeypatch.setitem(sys.modules, "nashpy", None)
+    rows = bench.discover()["solver"].measure(quick=True, say=lambda line: None)
+    required = [row for row in rows if "required" in row]
+    assert [row["name"] for row in required] == ["support / pure", "support / nash", "vertex / nash"]
+    for row in required:
+        assert (row["value"], row["ok"]) == (None, False)
+        assert row["note"] == "not measured: needs nashpy: pip install 'gtalign-env[dev]'"
+
+
 def test_bench__skipped_is_no_failure(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A row that could not be measured says why; the code is that of the others."""
     write_benchmark(folder, [{"name": "ratio", "value": None, "unit": "x", "note": "skipped (needs a toy)"}, *ROWS])

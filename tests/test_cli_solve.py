@@ -91,6 +91,7 @@ def test_solve__every_id_has_an_answer(id: str, told: Run) -> None:
     """Every registered scenario is solved, with the same keys in its JSON, and shown in 80 columns."""
     found = json.loads(told(id, "--json"))
     assert set(found) >= ANSWERS | ASKED
+    assert (found["price_of_anarchy"] is None) == bool(found["efficiency"]["reason"])
     assert found["kind"] in VIEWS
 
 
@@ -242,7 +243,7 @@ def test_solve__a_matrix_too_large_to_draw() -> None:
 def test_solve__many_equilibria_are_cut() -> None:
     """A coordination game of five moves has 31 extreme equilibria; twelve are listed."""
     lines = [line.plain for line in matrix_solution_lines(solve_bimatrix(bimatrix(np.eye(5), np.eye(5))), 80)]
-    assert any("31 extreme, 5 of them pure" in line for line in lines)
+    assert any("31 in all, 5 of them pure" in line for line in lines)
     assert any("… and 19 more: --json" in line for line in lines)
 
 
@@ -278,9 +279,17 @@ def test_solve__an_entrant_breaks_a_menu() -> None:
     assistant = [[0.0, 2.0, -1.0], [0.5, 0.0, 0.6]]
     game = menus([0.1, 0.9], user, assistant, ("risky", "safe"), ("full", "partial", "pooled"))
     solved = solve(game)
-    assert game.upset_by(game.competitive_menu()) == "pooled"
+    assert solved.as_dict()["competitive_menu"]["upset_by"] == "pooled"
     text = " ".join(line.plain for line in load(VIEWS["screening"])(solved, 100))
     assert "no equilibrium: an entrant with pooled would break it" in text
+
+
+def test_solve__says_where_competition_leaves_no_menu() -> None:
+    """The second type breaks even on "1" and "3" only, takes "3", and envies the first its "2"."""
+    solved = solve(menus([0.5, 0.5], [[1, 3, -2], [0, 3, 2]], [[0, 0, 0], [1, -1, 2]]))
+    assert solved.as_dict()["competitive_menu"] is None
+    text = " ".join(line.plain for line in load(VIEWS["screening"])(solved, 120))
+    assert "competition leaves no menu in this order of types" in " ".join(text.split())
 
 
 def test_solve__criterion_is_told(told: Run) -> None:
@@ -337,7 +346,14 @@ def test_words__facts_in_little_room() -> None:
         (["matrix", "--criterion", "nsah"], "unknown criterion 'nsah': did you mean 'nash'"),
         (["matrix", "--criterion", "welfare:best"], "unknown welfare 'best'"),
         (["matrix", "--criterion", "quantal:many"], "quantal:RATIONALITY"),
-        (["matrix", "--pricing", "per_token"], "pricing"),
+        (
+            ["matrix", "--pricing", "subscription"],
+            "scenario 'matrix' takes no pricing: its payoffs are those of the game",
+        ),
+        (["matrix", "--pricing", "subscription,per_token"], "scenario 'matrix' takes no pricing"),
+        (["matrix", "--state", "round=0", "--pricing", "per_token"], "scenario 'matrix' takes no pricing"),
+        (["trigame", "--pricing", "per_token"], "scenario 'trigame' takes no pricing"),
+        (["deal_or_no_deal", "--pricing", "per_token"], "takes no pricing"),
         (["assist", "--pricing", "per_tokn"], "unknown pricing 'per_tokn': did you mean 'per_token'"),
         (["assist", "--pricing", "per_token,"], "--pricing: expected different policies"),
         (["assist", "--pricing", "per_token,per_token"], "--pricing: expected different policies"),

@@ -12,11 +12,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from gtalign_env.comparing import undominated
 from gtalign_env.errors import UnknownNameError, UsageError
 from gtalign_env.games import Bimatrix
 from gtalign_env.games.bargaining import Solution, bargain, disagreement_point
 from gtalign_env.games.cells import pareto_cells
-from gtalign_env.games.hull import frontier, hull_vertices, undominated
+from gtalign_env.games.hull import frontier, hull_vertices
 
 
 def bimatrix(user: Any, assistant: Any, *moves: Any) -> Bimatrix:
@@ -238,3 +239,43 @@ def test_hull__undominated_agrees_with_the_comparison_of_all_pairs(
     u, a = np.transpose(points)
     expected = pareto_cells(u[None], a[None], tolerance=tolerance)[0]
     assert undominated(u, a, tolerance=tolerance).tolist() == expected.tolist()
+
+
+# --- sizes ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("solution", ["nash", "kalai_smorodinsky", "egalitarian", "utilitarian"])
+@pytest.mark.parametrize("hull", [False, True])
+def test_bargaining__one_side_s_size_excuses_no_loss_of_the_other(solution: Solution, hull: bool) -> None:
+    """A billion for the user does not make the assistant's loss of a half a rounding error, nor one of a billionth."""
+    for loss in (0.5, 1e-9):
+        found = bargain([[1e9, 5]], [[-loss, 3]], solution, hull=hull)
+        assert found.assistant_payoff >= 0.0
+        assert hull or found.mixture == (((0, 1), 1.0),)
+    assert not bargain([[1e9, -1e-6]], [[-1, 3]], solution).agreed
+
+
+def test_bargaining__rounding_at_the_disagreement_point_is_no_loss() -> None:
+    """0.3 is as good as 0.1 + 0.2, and what mixing secures in matching pennies, 0 but for rounding, is no more than 0."""
+    assert bargain([[0.3]], [[1.0]], "nash", (0.1 + 0.2, 0.0)).agreed
+    assert bargain([[0.3]], [[1.0]], "nash", (0.1 + 0.2, 0.0), hull=True).agreed
+    user = [[1e6, -1e6, 0.0], [-1e6, 1e6, 0.0], [0.0, 0.0, 0.0]]
+    assert bargain(user, (-np.array(user)).tolist(), "egalitarian", "maximin").gains == pytest.approx(
+        (0.0, 0.0), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("unit", [1e-160, 1e160])
+@pytest.mark.parametrize("solution", ["nash", "kalai_smorodinsky", "egalitarian"])
+def test_bargaining__on_the_hull_in_any_unit(solution: Solution, unit: float) -> None:
+    """The even lottery over (4, 1) and (1, 4), by symmetry; products of such payoffs are beyond floats."""
+    found = bargain(np.array([[4, 0], [0, 1]]) * unit, np.array([[1, 0], [0, 4]]) * unit, solution, hull=True)
+    assert (found.user_payoff / unit, found.assistant_payoff / unit) == pytest.approx((2.5, 2.5))
+
+
+def test_bargaining__gains_beyond_floats_are_refused() -> None:
+    """The difference of the largest float and its opposite is no float."""
+    with pytest.raises(UsageError, match="gains over the disagreement point that a float can hold"):
+        bargain([[1.7e308]], [[1.0]], "nash", (-1.7e308, 0.0))
+    with pytest.raises(UsageError, match="expected the disagreement as two finite numbers"):
+        bargain([[1.0]], [[1.0]], "nash", (10**400, 0.0))

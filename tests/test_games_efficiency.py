@@ -49,7 +49,7 @@ def test_efficiency__correlated_equilibria_span_their_known_range() -> None:
     assert (wait.worst_equilibrium, wait.best_equilibrium) == pytest.approx((0, 2), abs=1e-9)
     assert wait.anarchy is None
     assert wait.stability == pytest.approx(1.0)
-    assert wait.reason == "the worst equilibrium's welfare is 0, not positive"
+    assert wait.reason == "the worst equilibrium's welfare is 0 but for rounding, not positive"
 
 
 def test_efficiency__losses_are_told_by_gaps() -> None:
@@ -111,3 +111,10 @@ def test_efficiency__wrong_input_is_refused() -> None:
 
     with pytest.raises(UsageError, match="expected the welfare 'broken' to be a finite number"):
         PD.price_of_anarchy(Broken())
+
+
+def test_efficiency__a_large_cell_makes_no_small_welfare_nothing() -> None:
+    """By hand: the only equilibrium pays 1, beside a cell of 6 billion; the ratio is defined, and it is 6 billion."""
+    found = price_of_anarchy([[0.0, 0.0], [1.0, 1.0]], [[6e9, 6e9 + 1], [0.0, -1.0]])
+    assert (found.worst_equilibrium, found.reason) == (1.0, "")
+    assert found.anarchy == 6e9 + 1

@@ -153,6 +153,35 @@ def test_quantal__returns_nothing_unchecked(
         STAG_HUNT.quantal_response(5.0)
 
 
+@pytest.mark.parametrize("rationality", [0.0, 1.0, 1e13, 1e300])
+def test_quantal__of_a_game_without_stakes_is_uniform(rationality: float) -> None:
+    """At any rationality, and at once."""
+    found = quantal_response(np.full((2, 4), 7.0), np.zeros((2, 4)), rationality)
+    assert (found.user, found.assistant, found.residual) == ((0.5,) * 2, (0.25,) * 4, 0.0)
+    assert (found.user_payoff, found.rationality) == (7.0, (rationality, rationality))
+
+
+@pytest.mark.parametrize("unit", [5e-324, 1e-310, 1e-200, 1e200, 1e307])
+def test_quantal__holds_in_any_unit(unit: float) -> None:
+    """λ counts per util; where the payoffs are so small that λ·spread is 0, play is uniform."""
+    stag_hunt = np.array([[3.0, 0.0], [1.0, 1.0]])
+    found = quantal_response(stag_hunt * unit, stag_hunt.T * unit, min(2.0 / unit, 1e300))
+    if unit > 1e-300:
+        expected = quantal_response(stag_hunt, stag_hunt.T, 2.0)
+        assert found.user == pytest.approx(expected.user)
+        assert found.assistant == pytest.approx(expected.assistant)
+    else:
+        assert found.user == pytest.approx((0.5, 0.5), abs=1e-6)
+
+
+def test_quantal__a_spread_beyond_floats_is_refused() -> None:
+    """Differences of payoffs are what it is computed from; a fit of tiny payoffs would need λ beyond floats."""
+    with pytest.raises(UsageError, match="whose difference a float can hold"):
+        quantal_response([[1e308, -1e308]], [[0, 0]], 1.0)
+    with pytest.raises(UsageError, match="λ per util would be too large"):
+        fit_rationality([[1e-310, 0]], [[0, 0]], [(0, 0)])
+
+
 # --- the fit ------------------------------------------------------------------------------------------------------------
 
 

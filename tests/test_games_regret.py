@@ -111,3 +111,27 @@ def test_regret__plays_are_cells_of_the_game(plays: Any) -> None:
 def test_regret__plays_may_be_an_array() -> None:
     """Any array of pairs will do."""
     assert as_plays(np.array([[1, 0]]), (2, 2)).dtype == np.int64
+
+
+def test_bimatrix__regret_by_the_names_of_moves() -> None:
+    """Prisoner's dilemma, played C C, C D, D D: defecting always would have brought 5, 1, 1 instead of 3, 0, 1 and 5, 5, 1
+    instead of 3, 5, 1. The sums of payoffs are 6, 5 and 2 of 6.
+    """
+    game = bimatrix(*PD, ("C", "D"), ("C", "D"))
+    plays = [("C", "C"), ("C", "D"), ("D", "D")]
+    assert game.regret(plays) == (3.0, 2.0)
+    assert game.regret(plays, swap=True) == (3.0, 2.0)
+    assert game.welfare_regret(plays) == 5.0
+    assert game.welfare_regret(plays, "egalitarian") == 5.0  # 3 − 3, 3 − 0, 3 − 1
+    assert game.nash_conv((0.0, 1.0), (0.0, 1.0)) == 0.0
+    assert game.nash_conv((1.0, 0.0), (1.0, 0.0)) == 4.0
+    with pytest.raises(UsageError, match="unknown row 'X'"):
+        game.regret([("X", "C")])
+
+
+def test_bimatrix__swap_regret_is_more_than_external_regret() -> None:
+    """Always the wrong side of the road: no fixed side would have been better than half, the other side each time would."""
+    road = bimatrix([[1, 0], [0, 1]], [[1, 0], [0, 1]], ("left", "right"), ("left", "right"))
+    plays = [("left", "right"), ("right", "left")]
+    assert road.regret(plays) == (1.0, 1.0)
+    assert road.regret(plays, swap=True) == (2.0, 2.0)

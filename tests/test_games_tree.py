@@ -179,6 +179,7 @@ def test_tree__differences_below_the_tolerance_are_ties() -> None:
     assert len(game.subgame_perfect(tolerance=0.0)) == 1
     assert len(GameTree(turn(U, Leaf(1e-12, 0), Leaf(2e-12, 0))).subgame_perfect()) == 1
     assert len(game.nash_outcomes()) == 2
+    assert [path.user for path in GameTree(turn(U, Leaf(1e-12, 0), Leaf(2e-12, 0))).nash_outcomes()] == [2e-12]
     assert len(game.pareto()) == 2
 
 
@@ -386,6 +387,9 @@ def test_tree__plain_data_keep_shared_parts_shared() -> None:
         ({"player": "user", "moves": {"a": None}}, "at 'a', got None"),
         ({"player": "user", "moves": [1, 2]}, "at the root, got"),
         ({"player": "user", "moves": {"a": [1, "x"]}}, "expected finite payoffs at 'a', got 'x' for the assistant"),
+        ({"player": "user", "moves": {1: "bad"}}, "at '1', got 'bad'"),
+        ({"player": "user", "moves": {1: [0, 0]}}, "names of moves without '/' at the root, got 1"),
+        ({"player": "user", "moves": {"a": [10**400, 0]}}, "expected finite payoffs at 'a', got 1000.*for the user"),
         ({"player": "bob", "moves": {"a": [1, 1]}}, "expected the player 'user' or 'assistant' at the root, got 'bob'"),
     ],
 )
@@ -446,6 +450,7 @@ def wrong(build: Callable[[], Node]) -> str:
         (turn(U, Leaf(float("nan"), 1)), "expected finite payoffs at 'A1', got nan for the user"),
         (turn(U, Leaf(1, float("inf"))), "expected finite payoffs at 'A1', got inf for the assistant"),
         (turn(U, Leaf(cast(float, "1"), 1)), "expected finite payoffs at 'A1', got '1' for the user"),
+        (turn(U, Leaf(1, -(10**400))), "expected finite payoffs at 'A1', got -1000.* for the assistant"),
         (turn(U, Leaf(True, 1)), "expected finite payoffs at 'A1', got True for the user"),
         (Decision("user", {"a/b": Leaf(1, 1)}), "names of moves without '/' at the root, got 'a/b'"),
         (Decision("user", {"": Leaf(1, 1)}), "names of moves without '/' at the root, got ''"),

@@ -37,7 +37,7 @@ class Listening:
         self.replies = replies or (Generation(text="Yes."),)
         self.calls: list[tuple[list[Any], Sampling]] = []
 
-    def generate(self, conversations: Sequence[Sequence[Mapping[str, str]]], sampling: Sampling) -> list[Generation]:
+    def generate(self, conversations: Sequence[Any], sampling: Sampling) -> list[Generation]:
         """Return the replies in turn."""
         self.calls.append((list(conversations), sampling))
         return [self.replies[place % len(self.replies)] for place in range(len(conversations))]
@@ -180,7 +180,6 @@ def test_act__refuses_the_strategic_view() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"chain": "x"}, "chain: the reasoning chain comes with a later release"),
         ({"system_prompt": None}, "system_prompt: expected a string"),
         ({"sampling": {"max_tokens": 3}}, "sampling: expected"),
     ],

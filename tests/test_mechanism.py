@@ -22,7 +22,7 @@ from gtalign_env.mechanism import (
     provider_profit,
     verbosity_excess,
 )
-from gtalign_env.pricing import Charge, OutcomeBased, PerToken
+from gtalign_env.pricing import Charge, OutcomeBased, PerToken, charge
 from gtalign_env.types import Outcome
 
 UTILS = st.floats(-10, 10)
@@ -225,8 +225,10 @@ def test_provider_profit__by_hand() -> None:
     outcome = Outcome(tokens_out=np.array([100.0, 200.0]), answered=np.ones(2), resolved=np.array([1.0, 0.0]))
     priced = OutcomeBased(fee=0.0, bonus=1.0, false_positive=0.25, false_negative=0.5, verification=0.125)
     profits = [0.5 - 100 * 0.00025 - 0.125, 0.25 - 200 * 0.00025 - 0.125]
-    assert provider_profit(priced, outcome, [0.75, 0.25]) == pytest.approx(0.75 * profits[0] + 0.25 * profits[1])
-    assert provider_profit(PerToken(rate_in=0.0, rate_out=0.00125), Outcome(tokens_out=1000.0)) == 1.0
+    assert provider_profit(charge(priced, outcome), [0.75, 0.25]) == pytest.approx(
+        0.75 * profits[0] + 0.25 * profits[1]
+    )
+    assert provider_profit(charge(PerToken(rate_in=0.0, rate_out=0.00125), Outcome(tokens_out=1000.0))) == 1.0
 
 
 def test_deadweight_loss__by_hand() -> None:

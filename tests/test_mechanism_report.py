@@ -16,7 +16,7 @@ import pytest
 from gtalign_env.errors import UnknownNameError, UsageError
 from gtalign_env.finite import FiniteScenario
 from gtalign_env.games import Bimatrix
-from gtalign_env.mechanism import Cell, PricingRow, pricing_report
+from gtalign_env.mechanism import Cell, PricingRow, pricing_report, report, stage
 from gtalign_env.pricing import PRICING, PerRequest
 from gtalign_env.registration import make_scenario
 from gtalign_env.types import UserType
@@ -43,10 +43,11 @@ def row_of(pricing: str, where: dict[str, str] | None = None, users: Any = None)
     return row
 
 
+FORMS = {"vague": 0.6, "clear": 0.4}
 OPENINGS = [
     (at(kind, clarity), share * form)
     for kind, share in (("simple", 0.50), ("complex", 0.44), ("harmful", 0.06))
-    for clarity, form in (("vague", 0.6), ("clear", 0.4))
+    for clarity, form in FORMS.items()
 ]
 
 
@@ -211,6 +212,21 @@ def test_row__without_a_question_to_ask_has_no_wedge() -> None:
     del scenario.assistant_acts["CQ"]
     (row,) = pricing_report(scenario, states=at(), pricings="per_request")
     assert row.asking is None
+
+
+def test_report__asking_is_averaged_over_the_states_with_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where some openings have no question to ask, the rates are those of the others, by their chance among themselves."""
+
+    def solve_stage(scenario: Any, where: Any, *rest: Any) -> Any:
+        solved = stage.solve_stage(scenario, where, *rest)
+        return solved if where["kind"] == "complex" else dataclasses.replace(solved, asking=None)
+
+    rates = [(row_of("subscription", at("complex", clarity)).asking, share) for clarity, share in FORMS.items()]
+    monkeypatch.setattr(report, "solve_stage", solve_stage)
+    found = row_of("subscription").asking
+    assert found is not None
+    for name in ("asks", "should_ask", "over_asking", "under_asking", "wedge"):
+        assert getattr(found, name) == pytest.approx(sum(share * getattr(rate, name) for rate, share in rates)), name
 
 
 def test_row__goes_into_json() -> None:

@@ -151,6 +151,7 @@ def test_dominance_counts__sorts_pairs_and_never_lets_a_point_dominate_its_equal
     assert (near.first, near.second, near.equal, near.incomparable) == (1, 1, 2, 1)
     assert near.total == 5
     assert metrics.dominance_counts([[2, 2], [2, 2]], [[1, 1], [2, 2]]).advantage == 0.5
+    assert metrics.DominanceCounts(first=0, second=0, equal=0, incomparable=0).advantage == 0.0  # no pair, no advantage
     with pytest.raises(UsageError, match="one pair of points per prompt, got 1 and 2"):
         metrics.dominance_counts([[1, 1]], [[1, 1], [2, 2]])
 

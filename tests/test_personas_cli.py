@@ -102,7 +102,7 @@ def test_check__prints_file_and_line(here: Path, capsys: pytest.CaptureFixture[s
     [
         ("def choose(self, sight, info):\n        return 1 / 0", "failed with ZeroDivisionError"),
         ("def say(self, move, info):\n        return None", "failed with"),
-        ("def sample_type(self, rng):\n        return None", "must return a UserType"),
+        ("def sample_type(self, rng):\n        return 7", "must return a UserType"),
         ("types = ()", "types must be"),
     ],
 )

@@ -111,9 +111,12 @@ def test_cells__known_games() -> None:
 
 
 def test_cells__rounding_makes_no_difference() -> None:
-    """Gains below the tolerance count as none."""
-    assert pure_nash_cells([[1.0], [1.0 + 1e-12]], [[0.0], [0.0]]).all()
-    assert pareto_cells([[1.0], [1.0 + 1e-12]], [[0.0], [0.0]]).all()
+    """Gains by rounding alone count as none, and so do gains below a tolerance."""
+    assert pure_nash_cells([[0.3], [0.1 + 0.2]], [[0.0], [0.0]]).all()
+    assert pareto_cells([[0.3], [0.1 + 0.2]], [[0.0], [0.0]]).all()
+    assert pure_nash_cells([[1.0], [1.0 + 1e-12]], [[0.0], [0.0]]).tolist() == [[False], [True]]
+    assert pure_nash_cells([[1.0], [1.0 + 1e-12]], [[0.0], [0.0]], tolerance=1e-9).all()
+    assert pareto_cells([[1.0], [1.0 + 1e-12]], [[0.0], [0.0]], tolerance=1e-9).all()
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,28 @@ def test_summarise__figures_worked_out_by_hand() -> None:
     assert (bob.user, bob.assistant_payoff, bob.welfare, bob.violations, bob.errors) == (-1.0, 0.5, None, 1, 0)
 
 
+def of_moves(*public: dict[str, str], reply: bool = False) -> Episode:
+    """Return an episode from what was known before each step; its outcomes are empty, or hold one reply."""
+    side = SideRecord(digest="", move="C", payoff=1.0)
+    steps = [StepRecord(user=side, assistant=side, public=one, outcome={"requests": float(reply)}) for one in public]
+    return Episode(scenario="g", view="strategic", seed=0, players={}, steps=steps, ended="terminated")
+
+
+def test_summary__counts_moves_where_nobody_replies() -> None:
+    """In games without replies there are moves, talk is none of them, and no column is about replies."""
+    talked = of_moves({"talk": "1"}, {"talk": "2"}, {"talk": "over"})
+    (row,) = summarise([talked, of_moves({}, {})])
+    assert row.moves == 1.5  # 1 and 2
+    assert row.exchanges is row.clarification_rate is None
+    text = "\n".join(line.plain for line in summary_lines([row], 120))
+    assert "moves" in text
+    assert not any(head in text for head in ("replies", "asks", "viol."))
+    both = summarise([talked, of_moves({}, {}, {}, reply=True)])
+    text = "\n".join(line.plain for line in summary_lines(both, 120))
+    assert (both[0].moves, both[0].exchanges) == (1.0, 3.0)  # each over the episodes of its own kind
+    assert all(head in text for head in ("moves", "replies", "asks", "viol."))
+
+
 @pytest.mark.parametrize("width", [60, 70, 80, 160])
 def test_summary_lines__fit_and_keep_the_figures(width: int) -> None:
     """The table fits; who, how many, both payoffs and welfare are never dropped; what is shown is explained."""

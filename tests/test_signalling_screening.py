@@ -135,6 +135,7 @@ def test_competitive_menu__is_rothschild_and_stiglitzs() -> None:
     """The risky are insured in full at .5; the safe at .2 up to where the risky would follow: √.5 ≥ ½√(1−.2q) + ½√(.8q)."""
     game = insurance(0.5)
     found = game.competitive_menu()
+    assert found is not None
     largest = max(
         q for q in np.arange(1, 101) / 100 if (0.5 * np.sqrt(1 - 0.2 * q) + 0.5 * np.sqrt(0.8 * q)) <= 0.5**0.5
     )
@@ -144,10 +145,36 @@ def test_competitive_menu__is_rothschild_and_stiglitzs() -> None:
     assert game.upset_by(found) is None
 
 
+def test_competitive_menu__is_none_where_a_type_would_rather_have_an_earlier_ones() -> None:
+    """The first takes "2", worth 3 to both; on the second it loses, so that this one is meant to take "3", worth 2 to it."""
+    game = make([0.5, 0.5], [[1, 3, -2], [0, 3, 2]], [[0, 0, 0], [1, -1, 2]])
+    assert game.audit(["2", "3"]).envy[1][0] == 1.0
+    assert game.competitive_menu() is None
+
+
+@given(screenings())
+def test_competitive_menu__holds_ic_and_ir_and_loses_on_nobody(game: ScreeningGame) -> None:
+    """Whatever the game, what is returned is a menu that works, and every type pays for itself."""
+    found = game.competitive_menu()
+    if found is not None:
+        assert game.audit(found.choices).works
+        assert min(found.assistant_by_type) >= -1e-9
+        assert game.outcome(found.menu).user_by_type == pytest.approx(found.user_by_type)
+
+
+def test_competitive_menu__of_types_in_the_wrong_order() -> None:
+    """Were the safe served first, in full, the risky would want the same: the order matters, and None says so."""
+    game = insurance(0.5)
+    turned: ScreeningGame = make(game.prior, game.user[::-1], game.assistant[::-1], ("safe", "risky"), game.contracts)
+    assert turned.competitive_menu() is None
+
+
 def test_competitive_menu__may_be_upset_where_few_are_risky() -> None:
     """With one risky in twenty, full cover at .22 draws both types and earns .22 − .215: no equilibrium."""
     game = insurance(0.05)
-    assert game.upset_by(game.competitive_menu()) == "1.00@0.22"
+    found = game.competitive_menu()
+    assert found is not None
+    assert game.upset_by(found) == "1.00@0.22"
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,16 @@ def test_choose__welfare_in_a_game_that_only_hurts() -> None:
     assert "somebody loses" not in choose(losing, "welfare:utilitarian").why
 
 
+@pytest.mark.parametrize("welfare", ["alpha_fair", "atkinson", "ces", "cobb_douglas", "gini", "jain", "nash_product"])
+def test_choose__welfare_counts_losses_from_the_disagreement_point(welfare: str) -> None:
+    """Payoffs of −1 are gains over −5, and payoffs of 1 are losses against 5; the reason says which."""
+    game = bimatrix([[-1, -2]], [[-1, -2]], ("stay",), ("soft", "hard"))
+    assert "somebody loses" in choose(game, f"welfare:{welfare}").why
+    assert "somebody loses" not in choose(game, f"welfare:{welfare}:d_user=-5,d_assistant=-5").why
+    good = bimatrix([[1, 2]], [[1, 2]], ("stay",), ("soft", "hard"))
+    assert "somebody loses" in choose(good, f"welfare:{welfare}:d_user=5,d_assistant=0").why
+
+
 def test_choose__bargaining_without_agreement() -> None:
     """Where every cell leaves somebody worse off than nothing, they part: nothing is played and both get 0."""
     choice = choose(bimatrix([[-1, 2]], [[1, -1]], ("stay",), ("a", "b")), "bargaining:egalitarian")

@@ -102,6 +102,13 @@ def test_cross_play__refuses_payoffs_that_do_not_fit(payoffs: Any) -> None:
         CrossPlay(users=USE, assistants=USE, payoffs=payoffs)
 
 
+@pytest.mark.parametrize(("users", "assistants", "chair"), [(("a", "a"), USE, "user"), (USE, ("b", "b"), "assistant")])
+def test_cross_play__refuses_two_of_one_name(users: Any, assistants: Any, chair: str) -> None:
+    """A ranking by name would lose one of them."""
+    with pytest.raises(UsageError, match=f"in the {chair}'s chair twice: give each player a name of its own"):
+        CrossPlay(users=users, assistants=assistants, payoffs=np.zeros((2, 2, 1, 2)))
+
+
 def test_meta_equilibria__of_large_games() -> None:
     """Of games too large to search the pure equilibria are listed, or one that mixes where there is none."""
     diagonal = np.eye(40)

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable
+from decimal import Decimal, localcontext
 from typing import Any
 
 import numpy as np
@@ -297,3 +298,65 @@ def test_optimal_cells__drops_ties_that_another_best_cell_dominates() -> None:
     assert optimal_cells([[4, 0, 1]], [[0, 4, 0]]).tolist() == [[True, True, False]]
     with pytest.raises(UsageError, match="at least one cell"):
         optimal_cells([], [])
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1e-5, 1.0, 1e150])
+def test_optimal_cells__do_not_depend_on_the_unit(unit: float) -> None:
+    """3·1 beats 1·2 in any currency, and 4·9 ties with 6·6."""
+    user, assistant = np.array([[3.0, 1.0]]) * unit, np.array([[1.0, 2.0]]) * unit
+    assert optimal_cells(user, assistant, "nash_product").tolist() == [[True, False]]
+    assert optimal_cells(np.array([[4.0, 6.0]]) * unit, np.array([[9.0, 6.0]]) * unit).tolist() == [[True, True]]
+
+
+def test_optimal_cells__take_a_tolerance() -> None:
+    """For payoffs that were measured."""
+    assert optimal_cells([[3.0, 3.1]], [[3.0, 2.8]], "utilitarian").tolist() == [[True, False]]
+    assert optimal_cells([[3.0, 3.1]], [[3.0, 2.8]], "utilitarian", tolerance=0.5).tolist() == [[True, True]]
+
+
+@pytest.mark.parametrize(
+    "rho", [0.1, 0.05, 1e-3, 1e-6, 1e-12, 1e-17, 1e-320, -1e-320, -1e-17, -1e-12, -1e-6, -1e-3, -0.05, -0.1]
+)
+@pytest.mark.parametrize("pair", [(5.0, 1.0), (1e300, 1e-300), (1e-300, 1e10), (2.0, 2.0), (3.0, 0.0), (0.0, 0.0)])
+def test_ces__keeps_its_digits_near_zero(rho: float, pair: tuple[float, float]) -> None:
+    """Against the formula in 400 decimal digits."""
+    user, assistant = map(Decimal, pair)
+    with localcontext() as context:
+        context.prec, context.Emin, context.Emax = 400, -(10**9), 10**9
+        power = Decimal(rho)
+        if min(pair) > 0:
+            expected = (((user.ln() * power).exp() + (assistant.ln() * power).exp()) / 2).ln() / power
+            value = float(expected.exp())
+        else:
+            value = 0.0 if rho < 1e-2 else float(max(user, assistant) * (Decimal("0.5").ln() / power).exp())
+    assert welfare.ces(*pair, rho=rho) == pytest.approx(value, rel=1e-11, abs=1e-290)
+
+
+def test_atkinson__is_continuous_at_one() -> None:
+    """1 − √5/3 for (5, 1), and next to it no noise."""
+    for epsilon in (1.0, 1.0 + 1e-12, 1.0 - 1e-12, 1.0 + 2.0**-52):
+        assert welfare.atkinson(5, 1, epsilon=epsilon) == pytest.approx(1.0 - math.sqrt(5.0) / 3.0, abs=1e-11)
+        assert AlphaFair(alpha=epsilon)(5, 1) == pytest.approx(math.sqrt(5.0), rel=1e-11)
+
+
+@pytest.mark.parametrize("criterion", [make_welfare(name) for name in WELFARE if name != "nash_product"])
+def test_criterion__of_large_gains_is_finite(criterion: Criterion) -> None:
+    """Between the smaller and the sum at 1e300, and a sentence, no warning, where floats end."""
+    assert 1e300 <= criterion(1e300, 3e300) <= 4e300
+    for payoffs in ((1e308, 1.0), (1.0, -1.7e308)):
+        with pytest.raises(UsageError, match="welfare: expected gains of at most 4e\\+307 utils"):
+            criterion(*payoffs)
+
+
+def test_nash_product__beyond_floats_is_refused() -> None:
+    """The message names the way out, which orders alike."""
+    with pytest.raises(UsageError, match="use a larger unit, or cobb_douglas"):
+        welfare.nash_product(1e200, 1e200)
+    assert welfare.cobb_douglas(1e200, 1e200) == pytest.approx(1e200)
+    with pytest.raises(UsageError, match="welfare: expected gains"):
+        welfare.egalitarian(1e308, 1.0, disagreement=(-1e308, 0.0))
+
+
+def test_alpha_fair__of_gains_whose_worth_no_float_holds() -> None:
+    """1e-200 to the power −4 is 1e800: worth minus infinity, without a warning."""
+    assert welfare.alpha_fair(1e-200, 1.0, alpha=5.0) == -math.inf

@@ -20,7 +20,7 @@ from gtalign_env.errors import ModelError, UsageError
 from gtalign_env.protocols import Backend, Generation, Sampling
 from gtalign_env.types import ASSISTANT
 
-__all__ = ["SYSTEM_PROMPT", "LLMAssistant", "make_llm_assistant"]
+__all__ = ["SYSTEM_PROMPT", "LLMAssistant", "make_llm_assistant", "mixed_seed", "without_prefix"]
 
 SYSTEM_PROMPT = (
     "You are the assistant in a chat with one user. Reply to the user's last message in one of four ways: answer it; "
@@ -48,7 +48,6 @@ class LLMAssistant:
         backend: The engine, or a spec such as ``"transformers:PATH"``.
         sampling: How it samples; the seed is mixed with that of ``reset``.
         system_prompt: What it is told before the conversation; empty for nothing.
-        chain: The reasoning chain; comes with a later release, only ``None`` is taken.
 
     Raises:
         UsageError: An argument is not what it should be.
@@ -68,10 +67,7 @@ class LLMAssistant:
         *,
         sampling: Sampling | None = None,
         system_prompt: str = SYSTEM_PROMPT,
-        chain: None = None,
     ) -> None:
-        if chain is not None:
-            raise UsageError(f"chain: the reasoning chain comes with a later release; expected None, got {chain!r}")
         if not isinstance(system_prompt, str):
             raise UsageError(f"system_prompt: expected a string (empty for none), got {system_prompt!r}")
         if sampling is not None and not isinstance(sampling, Sampling):
@@ -92,7 +88,7 @@ class LLMAssistant:
 
     def reset(self, seed: int) -> None:
         """Begin a new episode."""
-        self._seed = _mixed(self.sampling.seed, seed)
+        self._seed = mixed_seed(self.sampling.seed, seed)
         self.last_call, self.last_calls = {}, []
 
     def act(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> str:
@@ -123,7 +119,7 @@ class LLMAssistant:
         replies = [""] * len(infos)
         for place, generation in zip(asked, made, strict=True):
             self.last_calls[place] = self._call(generation, sampling)
-            replies[place] = _without_prefix(generation.text)
+            replies[place] = without_prefix(generation.text)
         self.last_call = self.last_calls[-1] if self.last_calls else {}
         self._check(made)
         return replies
@@ -140,7 +136,8 @@ class LLMAssistant:
     def _call(self, generation: Generation, sampling: Sampling) -> dict[str, Any]:
         """Return what a record keeps of one call, in plain JSON types."""
         call = dataclasses.asdict(generation)
-        call["token_ids"] = list(generation.token_ids)
+        call["conversation"] = [dict(turn) for turn in generation.conversation]
+        call["prompt_ids"], call["token_ids"] = list(generation.prompt_ids), list(generation.token_ids)
         call["logprobs"] = [round(logprob, _DECIMALS) for logprob in generation.logprobs]
         return {"backend": self.backend.name, **call, "tokens": len(generation.token_ids), "seed": sampling.seed}
 
@@ -154,7 +151,7 @@ class LLMAssistant:
 def make_llm_assistant(
     spec: str | Backend, *, sampling: Sampling | None = None, system_prompt: str = SYSTEM_PROMPT, **options: Any
 ) -> LLMAssistant:
-    """Build an assistant from a backend's spec.
+    """Build an assistant that replies at once from a backend's spec; one that reasons first is a ``ChainAssistant``.
 
     Args:
         spec: ``"transformers:PATH"``, ``"fake:rules"``, …
@@ -169,12 +166,23 @@ def make_llm_assistant(
     return LLMAssistant(make_backend(spec, **options), sampling=sampling, system_prompt=system_prompt)
 
 
-def _mixed(*seeds: int) -> int:
+def mixed_seed(*seeds: int) -> int:
+    """Return one seed that follows from several.
+
+    Example:
+        >>> mixed_seed(0, 1) == mixed_seed(0, 1), mixed_seed(0, 1) == mixed_seed(1, 0)
+        (True, False)
+    """
     return int(np.random.SeedSequence([seed % 2**63 for seed in seeds]).generate_state(1)[0])
 
 
-def _without_prefix(text: str) -> str:
-    """Take off the speaker's name that models like to repeat, and the white space around the reply."""
+def without_prefix(text: str) -> str:
+    """Take off the speaker's name that models like to repeat, and the white space around the reply.
+
+    Example:
+        >>> without_prefix(" Assistant: Yes. ")
+        'Yes.'
+    """
     while (prefix := _PREFIX.match(text)) is not None:
         text = text[prefix.end() :]
     return text.strip()

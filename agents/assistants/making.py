@@ -14,6 +14,7 @@ from gtalign_env.registration import ASSISTANTS, BACKENDS, PLAYERS, load
 __all__ = ["make_assistant"]
 
 _LLM = "gtalign_env.agents.assistants.llm:make_llm_assistant"
+_CHAIN = "gtalign_env.agents.chain.player:make_chain_assistant"
 
 
 def make_assistant(spec: str | Policy, **options: Any) -> Policy:
@@ -22,7 +23,8 @@ def make_assistant(spec: str | Policy, **options: Any) -> Policy:
     Args:
         spec: A registered name, with an argument behind a colon where it takes one (``"heuristic"``, ``"fixed:AQ_long"``,
             ``"oracle:fixed:DA_short"``); a player of either chair with its settings (``"tit_for_tat"``,
-            ``"quantal:rationality=2"``); a backend with its model (``"transformers:PATH"``); ``"path/to/file.py:Class"``;
+            ``"quantal:rationality=2"``); a backend with its model (``"transformers:PATH"``), ``chain:`` in front for one that
+            reasons first; ``"path/to/file.py:Class"``;
             ``"module:attr"``; or a policy.
         **options: Passed to whatever makes the assistant.
 
@@ -49,13 +51,14 @@ def make_assistant(spec: str | Policy, **options: Any) -> Policy:
                 f"assistant {spec!r}: a player takes its settings behind a colon, got {', '.join(options)}"
             )
         return make_player(spec)
+    if name == "chain" and argument:
+        return _call(load(_CHAIN), spec, options, argument)
     if name in BACKENDS or name in ("vllm", "openai"):
         return _call(load(_LLM), spec, options, spec)
     if is_python_spec(spec) or colon:
         return _as_policy(load_object(spec, wanted=("reset", "act")), spec, options)
-    raise UnknownNameError(
-        "assistant", spec, [*ASSISTANTS, *PLAYERS, *(f"{backend}:MODEL" for backend in BACKENDS), "FILE.py:Class"]
-    )
+    models = [f"{backend}:MODEL" for backend in BACKENDS]
+    raise UnknownNameError("assistant", spec, [*ASSISTANTS, *PLAYERS, *models, "chain:BACKEND:MODEL", "FILE.py:Class"])
 
 
 def _as_policy(thing: Any, spec: str, options: dict[str, Any]) -> Policy:

@@ -1,4 +1,4 @@
-"""Engines that continue conversations: transformers in process, and deterministic fakes.
+"""Engines that continue conversations: transformers and vLLM in this process, and deterministic fakes.
 
 ``make_backend("transformers:PATH")`` or ``make_backend("fake:rules")`` builds one from a string. Backends are found by the
 names in ``gtalign_env.registration.BACKENDS``; a new one is a class with ``generate`` and ``count_tokens``
@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from gtalign_env.agents.backends.fake import EchoBackend, RulesBackend, ScriptedBackend, fake_backend
+from gtalign_env.agents.backends.fake import ChainBackend, EchoBackend, RulesBackend, ScriptedBackend, fake_backend
 from gtalign_env.errors import UnknownNameError, UsageError
 from gtalign_env.protocols import Backend
 from gtalign_env.registration import BACKENDS
 
-__all__ = ["EchoBackend", "RulesBackend", "ScriptedBackend", "fake_backend", "make_backend"]
-
-_LATER = ("openai", "vllm")
+__all__ = ["ChainBackend", "EchoBackend", "RulesBackend", "ScriptedBackend", "fake_backend", "make_backend"]
 
 
 def make_backend(spec: str | Backend, **options: Any) -> Backend:
@@ -46,11 +44,6 @@ def make_backend(spec: str | Backend, **options: Any) -> Backend:
             raise UsageError(f"a ready-made backend takes no options, got {', '.join(options)}")
         return spec
     name, colon, what = spec.partition(":")
-    if name in _LATER and name not in BACKENDS:
-        raise UsageError(
-            f"backend {name!r} comes with a later release: use one of {', '.join(sorted(BACKENDS))}, "
-            "e.g. 'transformers:PATH' or 'fake:rules'"
-        )
     if name not in BACKENDS:
         raise UnknownNameError("backend", name, BACKENDS)
     if not colon or not what:
@@ -61,4 +54,4 @@ def make_backend(spec: str | Backend, **options: Any) -> Backend:
     return made
 
 
-_EXAMPLES = {"transformers": "transformers:PATH", "fake": "fake:rules"}
+_EXAMPLES = {"transformers": "transformers:PATH", "vllm": "vllm:PATH", "fake": "fake:rules"}

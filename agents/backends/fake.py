@@ -1,23 +1,37 @@
 """Backends without a model: deterministic, instant, and with everything a real one returns.
 
-Three kinds, for tests and for trying things out: ``ScriptedBackend`` says what it was told to, ``EchoBackend`` repeats the
-user, ``RulesBackend`` answers as a function of the conversation. All count, cut and stop like an engine: a token is a
-word or a sign, with its leading space.
+Four kinds, for tests and for trying things out: ``ScriptedBackend`` says what it was told to, ``EchoBackend`` repeats the
+user, ``RulesBackend`` answers as a function of the conversation, ``ChainBackend`` writes a reasoning chain, block by block. All
+count, cut and stop like an engine: a token is a word or a sign, with its leading space.
+
+A continuation goes on from the tokens of the completion before, and the fake sees its text as the assistant's last message.
+Asked for JSON, a fake writes a text that fits where the schema is made of objects and numbers, and else returns an error as data;
+the scripted one says its line all the same.
 """
 
 from __future__ import annotations
 
 import abc
 import itertools
+import json
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from gtalign_env.agents.backends.prompts import NOTHING, check_conversation, cut_at_stop, plain_prompt
-from gtalign_env.errors import UnknownNameError, UsageError
-from gtalign_env.protocols import Generation, Sampling
+from gtalign_env.errors import ModelError, UnknownNameError, UsageError
+from gtalign_env.protocols import Continuation, Conversation, Generation, Sampling
 
-__all__ = ["DEFAULT_RULES", "EchoBackend", "RulesBackend", "ScriptedBackend", "fake_backend"]
+__all__ = [
+    "CHAIN",
+    "DEFAULT_RULES",
+    "ChainBackend",
+    "EchoBackend",
+    "RulesBackend",
+    "ScriptedBackend",
+    "fake_backend",
+]
 
 _TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
 _VOCABULARY = 50_000
@@ -32,6 +46,14 @@ DEFAULT_RULES: tuple[tuple[str, str], ...] = (
 )
 """What ``fake:rules`` goes by: the first pattern found in the user's last message decides. All kinds of move occur."""
 
+CHAIN: tuple[tuple[str, str], ...] = (
+    ("thinking", "The question has several readings, and I do not know which one is meant."),
+    ("payoff", "{}"),
+    ("analyze", "Asking costs little and saves a wrong answer."),
+    ("response", "Which one do you mean?"),
+)
+"""The blocks that ``fake:chain`` writes, in order. Asked for JSON, it writes its payoffs by the schema instead."""
+
 Messages = Sequence[Mapping[str, str]]
 
 
@@ -44,32 +66,54 @@ class _Fake(abc.ABC):
     def reply(self, conversation: Messages) -> str:
         """Return the whole reply, before stop strings and the token limit."""
 
-    def generate(self, conversations: Sequence[Messages], sampling: Sampling) -> list[Generation]:
+    def generate(self, conversations: Sequence[Conversation | Continuation], sampling: Sampling) -> list[Generation]:
         """Continue each conversation with one assistant message (temperature and seed change nothing)."""
-        return [self._one(check_conversation(conversation), sampling) for conversation in conversations]
+        return [self._one(conversation, sampling) for conversation in conversations]
 
     def count_tokens(self, text: str) -> int:
         """Return the number of words and signs in ``text``."""
         return len(_TOKEN.findall(text))
 
-    def _one(self, conversation: Messages, sampling: Sampling) -> Generation:
-        prompt = plain_prompt(conversation)
-        text, _ = cut_at_stop(self.reply(conversation), sampling.stop)
-        pieces = _TOKEN.findall(text)
+    def written(self, conversation: Messages, sampling: Sampling) -> str:
+        """Return the whole reply, or JSON where JSON is asked for.
+
+        Raises:
+            ModelError: The schema is more than a fake can do.
+        """
+        return _example(sampling.json_schema, conversation) if sampling.json_schema else self.reply(conversation)
+
+    def _one(self, asked: Any, sampling: Sampling) -> Generation:
+        conversation, prompt, prompt_ids = _begun(asked)
+        try:
+            text, stopped = cut_at_stop(reply := self.written(conversation, sampling), sampling.stop)
+            error = "" if text.strip() else NOTHING
+        except ModelError as failure:
+            text, stopped, reply, error = "", False, "", str(failure)
+        if stopped:
+            behind = reply[len(text) :]
+            reply = text + max((stop for stop in sampling.stop if behind.startswith(stop)), key=len)
+        pieces = _TOKEN.findall(reply)
         kept = pieces[: sampling.max_tokens]
+        sampled = "".join(kept)
         return Generation(
-            text="".join(kept),
-            token_ids=tuple(zlib.crc32(piece.encode()) % _VOCABULARY for piece in kept),
+            text=cut_at_stop(sampled, sampling.stop)[0],
+            token_ids=_ids(kept),
             logprobs=(0.0,) * len(kept),
-            finish_reason="error" if not text.strip() else "length" if len(kept) < len(pieces) else "stop",
-            error="" if text.strip() else NOTHING,
-            prompt_tokens=self.count_tokens(prompt),
+            finish_reason="error" if error else "length" if len(kept) < len(pieces) else "stop",
+            error=error,
+            prompt_tokens=len(prompt_ids),
             prompt=prompt,
+            sampled=sampled,
+            prompt_ids=prompt_ids,
+            conversation=tuple(conversation),
         )
 
 
 class ScriptedBackend(_Fake):
     """Says the given replies one after the other, then from the beginning again.
+
+    Every call takes the next line for each conversation, a continuation as well: the script of a chain that is halted and
+    resumed has a line for each part.
 
     Args:
         replies: What to say; at least one.
@@ -92,6 +136,10 @@ class ScriptedBackend(_Fake):
     def reply(self, conversation: Messages) -> str:
         """Return the next line of the script."""
         return next(self._replies)
+
+    def written(self, conversation: Messages, sampling: Sampling) -> str:
+        """Return the next line; whether it fits a schema is up to who wrote it."""
+        return self.reply(conversation)
 
 
 class EchoBackend(_Fake):
@@ -132,8 +180,49 @@ class RulesBackend(_Fake):
         return self._rules(conversation)
 
 
+class ChainBackend(_Fake):
+    """Writes a reasoning chain: what is missing of it, given what the assistant has written so far.
+
+    It depends on the conversation alone, so it fits any order of calls: one that writes the whole chain, one that halts at a
+    closing tag, is given the next block and goes on, one that asks for the payoffs as JSON.
+
+    Args:
+        blocks: Pairs (name, text), in order, ``CHAIN`` where left out; or a function from the conversation to them. Inside the
+            chain the conversation is the one before it.
+
+    Example:
+        >>> backend = ChainBackend([("payoff", "[]"), ("response", "Yes.")])
+        >>> first = backend.generate([[{"role": "user", "content": "Well?"}]], Sampling(stop=("</payoff>",)))[0]
+        >>> first.text
+        '<payoff>[]'
+        >>> backend.generate([Continuation(after=first, text="<response>")], Sampling())[0].text
+        'Yes.</response>'
+    """
+
+    def __init__(
+        self, blocks: Sequence[tuple[str, str]] | Callable[[Messages], Sequence[tuple[str, str]]] = CHAIN
+    ) -> None:
+        self.name = "fake:chain"
+        self._blocks = blocks if callable(blocks) else lambda _: blocks
+
+    def reply(self, conversation: Messages) -> str:
+        """Return the rest of the chain."""
+        blocks, so_far = self._chain(conversation)
+        return "\n".join(_rest(blocks, so_far))
+
+    def written(self, conversation: Messages, sampling: Sampling) -> str:
+        """Return the rest of the chain; asked for JSON, the payoffs that were given if there are any, or else some that fit."""
+        given = dict(self._chain(conversation)[0]).get("payoff", "{}")
+        return given if sampling.json_schema and given != "{}" else super().written(conversation, sampling)
+
+    def _chain(self, conversation: Messages) -> tuple[Sequence[tuple[str, str]], str]:
+        """Return the blocks, and what is written of them."""
+        resumed = conversation[-1]["role"] == "assistant"
+        return self._blocks(conversation[:-1] if resumed else conversation), conversation[-1]["content"] * resumed
+
+
 def fake_backend(which: str) -> _Fake:
-    """Build a fake from the second half of its spec: ``echo``, ``rules`` or ``scripted=ONE|TWO``.
+    """Build a fake from the second half of its spec: ``echo``, ``rules``, ``chain`` or ``scripted=ONE|TWO``.
 
     Raises:
         UnknownNameError: There is no such fake.
@@ -149,7 +238,57 @@ def fake_backend(which: str) -> _Fake:
         return EchoBackend()
     if which == "rules":
         return RulesBackend()
-    raise UnknownNameError("fake backend", which, ["echo", "rules", "scripted=ONE|TWO"])
+    if which == "chain":
+        return ChainBackend()
+    raise UnknownNameError("fake backend", which, ["chain", "echo", "rules", "scripted=ONE|TWO"])
+
+
+def _begun(asked: Any) -> tuple[list[dict[str, str]], str, tuple[int, ...]]:
+    """Return the conversation, the prompt and its token ids; those of a continuation are those before, and the new ones."""
+    if not isinstance(asked, Continuation):
+        conversation = check_conversation(asked)
+        prompt = plain_prompt(conversation)
+        return conversation, prompt, _ids(_TOKEN.findall(prompt))
+    before = asked.after.conversation[:-1] if asked.prefill else asked.after.conversation
+    conversation = check_conversation([*before, {"role": "assistant", "content": asked.written}])
+    prompt = asked.after.prompt + asked.after.sampled + asked.text
+    return conversation, prompt, asked.after.prompt_ids + asked.after.token_ids + _ids(_TOKEN.findall(asked.text))
+
+
+def _ids(pieces: Sequence[str]) -> tuple[int, ...]:
+    return tuple(zlib.crc32(piece.encode()) % _VOCABULARY for piece in pieces)
+
+
+def _rest(blocks: Sequence[tuple[str, str]], so_far: str) -> Iterator[str]:
+    """Yield what is missing of the blocks: one that is open is finished, one that is closed is left out."""
+    for name, text in blocks:
+        opening, closing = f"<{name}>", f"</{name}>"
+        _, opened, inside = so_far.rpartition(opening)
+        if not opened:
+            yield f"{opening}{text}{closing}"
+        elif closing not in inside:
+            begun = inside.lstrip()
+            yield f"{text[len(begun) :] if text.startswith(begun) else ''}{closing}"
+
+
+def _example(schema: str, conversation: Messages) -> str:
+    """Return JSON text that fits a schema of objects and numbers; the numbers follow from the conversation."""
+    try:
+        made = _value(json.loads(schema), json.dumps([dict(turn) for turn in conversation]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"a fake writes JSON for objects with properties and for numbers only; this schema has something else ({error})"
+        ) from None
+    return json.dumps(made)
+
+
+def _value(schema: Mapping[str, Any], key: str) -> Any:
+    if "properties" in schema:
+        return {name: _value(inner, f"{key}/{name}") for name, inner in schema["properties"].items()}
+    if schema["type"] not in ("number", "integer"):
+        raise ValueError(f"type {schema['type']!r}")
+    low = int(schema.get("minimum", -5))
+    return low + zlib.crc32(key.encode()) % (int(schema.get("maximum", max(5, low))) - low + 1)
 
 
 def _first_match(rules: Sequence[tuple[str, str]]) -> Callable[[Messages], str]:

@@ -69,13 +69,20 @@ class InProcessBackend(abc.ABC):
         self._prompter = Prompter(tokenizer, bos=bos)
         self._ends = ends
 
-    def generate(self, conversations: Sequence[Conversation | Continuation], sampling: Sampling) -> list[Generation]:
+    def generate(
+        self,
+        conversations: Sequence[Conversation | Continuation],
+        sampling: Sampling,
+        *,
+        seeds: Sequence[int] | None = None,
+    ) -> list[Generation]:
         """Continue each conversation with one assistant message, and each continuation where it stands.
 
         Args:
             conversations: OpenAI ``role``/``content`` messages, of which a last one of the assistant is gone on with; or
                 completions of this engine that go on.
             sampling: How to sample, for all of them.
+            seeds: One for each row, in place of the sampling's: rows of several games in one call.
 
         Returns:
             One generation for each, in order.
@@ -92,12 +99,13 @@ class InProcessBackend(abc.ABC):
         jobs: list[Job] = []
         for place, asked in enumerate(conversations):
             try:
-                job = self._resumed if isinstance(asked, Continuation) else self._begun
-                jobs.append(job(place, asked, sampling.max_tokens))
+                begin = self._resumed if isinstance(asked, Continuation) else self._begun
+                jobs.append(begin(place, asked, sampling.max_tokens))
             except ModelError as error:
                 results[place] = Generation(text="", finish_reason="error", error=str(error))
-        seeds = row_seeds([job.prompt.ids for job in jobs], sampling.seed)
-        jobs = [job._replace(seed=seed) for job, seed in zip(jobs, seeds, strict=True)]
+        given = sampling.seed if seeds is None else [seeds[job.place] for job in jobs]
+        own = row_seeds([job.prompt.ids for job in jobs], given)
+        jobs = [job._replace(seed=seed) for job, seed in zip(jobs, own, strict=True)]
         for job, sampled in self._run(jobs, sampling):
             results[job.place] = self._generation(job, sampled, sampling)
         return [result for result in results if result is not None]
@@ -194,8 +202,8 @@ def end_tokens(tokenizer: Any, named: Any) -> frozenset[int]:
     return frozenset(id for id in ids if id is not None) | _as_tokens(tokenizer, turns)
 
 
-def row_seeds(prompts: Sequence[Sequence[int]], seed: int) -> list[tuple[int, ...]]:
-    """Return a seed for each row that depends on the call's seed, the row's prompt, and how often it came before.
+def row_seeds(prompts: Sequence[Sequence[int]], seed: int | Sequence[int]) -> list[tuple[int, ...]]:
+    """Return a seed for each row that depends on the call's seed (or the row's), its prompt, and how often both came before.
 
     So a row's result is the same in any company, and equal prompts still get different samples.
 
@@ -204,12 +212,14 @@ def row_seeds(prompts: Sequence[Sequence[int]], seed: int) -> list[tuple[int, ..
         >>> one == row_seeds([[1, 2]], seed=0)[0], one == three
         (True, False)
     """
-    seen: collections.Counter[bytes] = collections.Counter()
+    given = [seed] * len(prompts) if isinstance(seed, int) else seed
+    seen: collections.Counter[tuple[int, int]] = collections.Counter()
     seeds: list[tuple[int, ...]] = []
-    for ids in prompts:
+    for ids, first in zip(prompts, given, strict=True):
         digest = hashlib.blake2b(np.asarray(ids, dtype=np.int64).tobytes(), digest_size=8).digest()
-        seeds.append((seed, int.from_bytes(digest, "little"), seen[digest]))
-        seen[digest] += 1
+        row = (first, int.from_bytes(digest, "little"))
+        seeds.append((*row, seen[row]))
+        seen[row] += 1
     return seeds
 
 

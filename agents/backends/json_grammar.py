@@ -145,8 +145,8 @@ class _Writer:
         kinds = schema.get("type", "object" if "properties" in schema else _SCALARS if not known else None)
         if isinstance(kinds, list) and kinds:
             return " | ".join(self._named(_only(schema, kind)) for kind in kinds)
-        schema = {**schema, "type": kinds}
-        return self._kinds[kinds](schema) if self._is_plain(schema) else self._foreign(schema)
+        typed: dict[str, Any] = {**schema, "type": kinds} if kinds else schema
+        return self._kinds[str(kinds)](typed) if self._is_plain(typed) else self._foreign(typed)
 
     def _is_plain(self, schema: dict[str, Any]) -> bool:
         """Whether all that the schema says is understood here."""
@@ -168,8 +168,7 @@ class _Writer:
     def _foreign(self, schema: dict[str, Any]) -> str:
         """Leave a part to llguidance's own reader."""
         shared = {key: self.root[key] for key in ("$defs", "definitions") if key in self.root}
-        whole = {**shared, **{key: value for key, value in schema.items() if value is not None}}
-        return f"%json {json.dumps({**whole, 'x-guidance': _AS_WE_WRITE})}"
+        return f"%json {json.dumps({**shared, **schema, 'x-guidance': _AS_WE_WRITE})}"
 
     def _target(self, ref: Any) -> Any:
         found: Any = self.root
@@ -195,7 +194,8 @@ class _Writer:
         if not most:
             return '"[]"'
         item = self._named(schema.get("items", True))
-        some = f'"[" {item} (", " {item}){{{max(least, 1) - 1},{most - 1}}} "]"'
+        more = f' (", " {item}){{{max(least, 1) - 1},{most - 1}}}' if most > 1 else ""
+        some = f'"[" {item}{more} "]"'
         return some if least else f'"[]" | {some}'
 
     def _string(self, schema: dict[str, Any]) -> str:

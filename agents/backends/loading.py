@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import importlib.util
 import mmap
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 from gtalign_env.errors import ModelError, UsageError, require
 
-__all__ = ["Loaded", "Source", "load_model", "locate", "pick_device", "quiet", "wants_bos"]
+__all__ = ["Loaded", "Source", "first_line", "load_model", "locate", "pick_device", "quiet", "unpack_gguf", "wants_bos"]
 
 _FEATURE = "the transformers backend"
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -112,7 +113,7 @@ def load_model(
             tokenizer, model, problems = _load(source, getattr(torch, dtype), hub)
             model = model.to(place)
     except Exception as error:  # loaders raise whatever their parsers raise; the reader needs the file and the reason
-        raise ModelError(f"{path}: transformers could not load this model: {_first_line(error)}") from error
+        raise ModelError(f"{path}: transformers could not load this model: {first_line(error)}") from error
     if problems:
         raise ModelError(f"{path}: the weights do not belong to the config.json: {problems}")
     rows = model.get_input_embeddings().num_embeddings
@@ -159,6 +160,46 @@ def wants_bos(tokenizer: Any, model: Any, source: Source) -> bool:
         if declared is not None:
             return declared
     return str(model.config.model_type).startswith("gemma")
+
+
+def unpack_gguf(path: str | Path, folder: str | Path, *, dtype: str = "auto") -> None:
+    """Write a model in GGUF form out as a Hugging Face folder, which vLLM and trainers can read.
+
+    Its weights are those that the GGUF file stands for, no longer quantised: about four bytes each in float32.
+
+    Args:
+        path: See ``locate``.
+        folder: Where to write; made if need be.
+        dtype: See ``load_model``.
+
+    Raises:
+        MissingExtraError: torch, transformers or gguf is not installed.
+        ModelError: There is no model there, or it cannot be loaded.
+    """
+    loaded = load_model(path, device="cpu", dtype=dtype)
+    config = copy.deepcopy(loaded.model.config)
+    if hasattr(config, "quantization_config"):  # it would keep the model from being saved
+        del config.quantization_config
+    from torch import device
+
+    with device("meta"):  # no weights of its own: those that were loaded take their places
+        plain = type(loaded.model)(config)
+    plain.load_state_dict(loaded.model.state_dict(), assign=True)
+    plain.tie_weights()
+    with quiet():
+        plain.save_pretrained(folder)
+        loaded.tokenizer.save_pretrained(folder)
+
+
+def first_line(error: BaseException) -> str:
+    r"""Return the type of an error and the first line of its message: what a sentence has room for.
+
+    Example:
+        >>> first_line(ValueError("too long\nand more"))
+        'ValueError: too long'
+    """
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
 
 
 @contextlib.contextmanager
@@ -234,7 +275,7 @@ def _assembled(module: Any, name: str) -> Source:
     try:
         made = Path(module.assemble())
     except Exception as error:  # somebody else's code; the reader needs the module's name and the reason
-        raise ModelError(f"the module {name!r} could not assemble its model: {_first_line(error)}") from error
+        raise ModelError(f"the module {name!r} could not assemble its model: {first_line(error)}") from error
     return locate(made)._replace(name=name)
 
 
@@ -254,8 +295,3 @@ def _gguf_flag(file: Path, key: str) -> bool | None:
             return None
         kind, value = data[at + len(key) : at + len(key) + 4], data[at + len(key) + 4]
         return bool(value) if kind == (7).to_bytes(4, "little") else None  # type 7 is a bool of one byte
-
-
-def _first_line(error: BaseException) -> str:
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

@@ -13,6 +13,7 @@ import numpy as np
 from gtalign_env.agents.players.base import Player
 from gtalign_env.agents.players.seat import TOLERANCE, Floats, Seat, best, logit, uniform
 from gtalign_env.agents.players.turns import Behaviour, by_level, decisions_by_state, roll_back, selfish, unit
+from gtalign_env.comparing import undominated
 from gtalign_env.errors import UnknownNameError, UsageError
 from gtalign_env.games import Bimatrix, Decision, Equilibrium, GameTree
 from gtalign_env.games.quantal import quantal_response
@@ -312,9 +313,7 @@ def select_equilibrium(found: Iterable[Equilibrium]) -> Equilibrium:
 def _select(payoffs: list[tuple[float, float]]) -> int:
     """Return which pair of payoffs is undominated with the greatest sum; then the evenest, then the first."""
     pairs = np.array(payoffs)
-    more = pairs[None, :, :] - pairs[:, None, :]  # (of, by, side): what another one brings
-    dominated = ((more >= -TOLERANCE).all(axis=2) & (more > TOLERANCE).any(axis=2)).any(axis=1)
-    total = np.where(dominated, -np.inf, pairs.sum(axis=1))
+    total = np.where(undominated(*pairs.T, tolerance=TOLERANCE), pairs.sum(axis=1), -np.inf)
     evenness = np.where(total >= total.max() - TOLERANCE, -np.abs(pairs[:, 0] - pairs[:, 1]), -np.inf)
     return best(evenness)
 

@@ -2,21 +2,26 @@
 
 from gtalign_env.agents.users.card import Card, Character, TypeEntry, Wording
 from gtalign_env.agents.users.card_file import parse_card, read_card
+from gtalign_env.agents.users.fidelity import Fidelity, fidelity
 from gtalign_env.agents.users.population import Population, load_persona, population
 from gtalign_env.agents.users.random_user import RandomPersona
 from gtalign_env.agents.users.scripted import ScriptedPersona
 from gtalign_env.agents.users.shipped import CARDS, DEFAULT_SHARES, persona_from_card
+from gtalign_env.agents.users.voiced import VoicedPersona
 
 __all__ = [
     "CARDS",
     "DEFAULT_SHARES",
     "Card",
     "Character",
+    "Fidelity",
     "Population",
     "RandomPersona",
     "ScriptedPersona",
     "TypeEntry",
+    "VoicedPersona",
     "Wording",
+    "fidelity",
     "load_persona",
     "parse_card",
     "persona_from_card",

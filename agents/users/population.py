@@ -12,6 +12,7 @@ import numpy as np
 from gtalign_env.agents.loading import is_python_spec, load_object
 from gtalign_env.agents.players.making import PlayerPersona, is_player, split_specs, weighted
 from gtalign_env.agents.users.shipped import DEFAULT_SHARES, persona_from_card
+from gtalign_env.agents.users.voiced import VoicedPersona, split_voice
 from gtalign_env.errors import GtalignError, UnknownNameError, UsageError
 from gtalign_env.protocols import Persona
 from gtalign_env.registration import PERSONAS, PLAYERS
@@ -21,13 +22,14 @@ __all__ = ["Population", "load_persona", "population"]
 _MEMBERS = ("name", "description", "sample_type", "policy")
 
 
-def load_persona(spec: str | Persona) -> Persona:
+def load_persona(spec: str | Persona, **voice: Any) -> Persona:
     """Return a persona from what people write for one.
 
     Args:
         spec: A registered name; a player of either chair with its settings (``quantal:rationality=2``);
             ``path/to/card.toml``; ``path/to/file.py:ClassName`` (the class may be left out where the file has only one);
-            ``module:ClassName``; or a persona.
+            ``module:ClassName``; any of these with a model's voice (``concise@transformers:PATH``); or a persona.
+        **voice: Settings of a voice that ``spec`` names (see ``VoicedPersona``), e.g. ``lead="model"``.
 
     Raises:
         FileFormatError: The file is missing or is no persona.
@@ -42,6 +44,9 @@ def load_persona(spec: str | Persona) -> Persona:
         return _as_persona(spec, repr(spec))
     if spec in PERSONAS:
         return _as_persona(PERSONAS.get(spec), spec)
+    voiced = split_voice(spec)
+    if voiced is not None:
+        return VoicedPersona(load_persona(voiced[0]), voiced[1], **voice)
     if is_player(spec):
         return PlayerPersona(spec)
     if spec.endswith(".toml"):
@@ -111,12 +116,13 @@ class Population:
         return f"<Population {self.name}>"
 
 
-def population(spec: Any = None) -> Population:
+def population(spec: Any = None, **voice: Any) -> Population:
     """Return the population that a name, a list with weights or a mapping stands for.
 
     Args:
         spec: ``None`` or ``"default"``; a persona or anything that ``load_persona`` takes; a comma list such as
             ``"concise=2,mine.toml=1"``; a list; or a mapping from persona to weight.
+        **voice: Settings of the voices that ``spec`` names (see ``VoicedPersona``), e.g. ``lead="model"``.
 
     Raises:
         UsageError: It is none of these, or a weight makes no sense.
@@ -134,11 +140,11 @@ def population(spec: Any = None) -> Population:
     if isinstance(spec, str):
         spec = dict(map(_weighted, split_specs(spec)))
     if isinstance(spec, Mapping):
-        return Population([(load_persona(persona), weight) for persona, weight in spec.items()])
+        return Population([(load_persona(persona, **voice), weight) for persona, weight in spec.items()])
     if isinstance(spec, Persona):
-        return Population([(load_persona(spec), 1.0)])
+        return Population([(load_persona(spec, **voice), 1.0)])
     if isinstance(spec, Iterable):
-        return Population([(load_persona(persona), 1.0) for persona in spec])
+        return Population([(load_persona(persona, **voice), 1.0) for persona in spec])
     raise UsageError(f"population: expected a name, a comma list with weights, a mapping or a persona, got {spec!r}")
 
 
@@ -147,4 +153,6 @@ def _weighted(part: str) -> tuple[str, float]:
     try:
         return spec, 1.0 if weight is None else float(weight)
     except ValueError:
+        if split_voice(part) is not None:  # what a backend runs may hold an equals sign
+            return part, 1.0
         raise UsageError(f"population: expected NAME=WEIGHT, got {part!r}") from None

@@ -28,11 +28,10 @@ class RandomPersona:
     def __init__(self) -> None:
         self.reset(0)
 
-    def sample_type(self, rng: Any) -> UserType:
-        """Return the default type: a random user has no taste of its own."""
-        return UserType(name="random")
+    def sample_type(self, rng: Any) -> None:
+        """Leave θ to the scenario: a random user has no taste of its own."""
 
-    def policy(self, user_type: UserType) -> RandomPersona:
+    def policy(self, user_type: UserType | None) -> RandomPersona:
         """Return a fresh player."""
         return type(self)()
 

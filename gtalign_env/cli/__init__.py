@@ -8,8 +8,10 @@ unusable input, 130 interrupted. An error of ours is one sentence on standard er
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -28,9 +30,12 @@ VERBS: dict[str, str] = {
     "play": "sit in either chair yourself",
     "replay": "show recorded episodes, verify and export them",
     "rescore": "score saved play under another payoff model or pricing",
+    "gauges": "measure the chains of recorded play: matrices, announcements, clarification",
+    "steer": "sweep a price over recorded chains: what is chosen, and what it is worth",
     "solve": "solve a game: equilibria, optimum, bargaining, prices",
     "tournament": "let everybody play everybody, and solve the game of whom to send",
     "persona": "make, check and try personas",
+    "serve": "start vLLM's OpenAI-compatible server for a model",
     "bench": "measure speed, memory and import time",
 }
 """Verbs and what they do, in the order of ``gtalign --help``; verb ``x`` is the module ``gtalign_env.cli.x``."""
@@ -68,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         2
     """
     _open_missing_streams()
+    _write_any_text()
     arguments = [str(argument) for argument in (sys.argv[1:] if argv is None else argv)]
     try:
         with _current_folder():
@@ -153,6 +159,23 @@ def _open_missing_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+
+
+def _write_any_text() -> None:
+    """Let the streams write what their encoding lacks as ASCII stand-ins, one sign for one: no output is worth a traceback."""
+    codecs.register_error("gtalign", _stand_in)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="gtalign")
+
+
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    """Return what to write in place of signs that cannot be encoded, and where to go on."""
+    from gtalign_env.replay.style import ascii_text  # imports rich, which a stream that takes all signs does not need
+
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return ascii_text(error.object[error.start : error.end]), error.end
 
 
 def _sentence(error: BaseException) -> str:

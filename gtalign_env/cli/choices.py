@@ -93,13 +93,14 @@ def option_rows(name: str) -> list[dict[str, Any]]:
         UsageError: There is no such scenario.
 
     Example:
-        >>> option_rows("matrix")
-        [{'id': 'rounds', 'default': 10, 'description': 'How often the game is played.'}]
+        >>> option_rows("matrix")[0]
+        {'id': 'rounds', 'default': 10, 'description': 'How often the game is played, 1 to 1,000.'}
     """
     id = scenario_id(name)
     factory = load(SCENARIOS[id].entry_point if id in SCENARIOS else id)
     if not callable(factory):
-        raise UsageError(f"{name!r}: expected a scenario or a function that makes one, got {factory!r}")
+        make_scenario(id)  # says what is wrong, unless it is a game or a scenario that is ready, and has no options
+        return []
     found: dict[str, tuple[Any, str]] = {}
     documented = _argument_docs(factory)
     open_end = False

@@ -18,7 +18,7 @@ from gtalign_env.errors import UsageError
 
 if TYPE_CHECKING:
     from gtalign_env.env import GameEnv
-    from gtalign_env.protocols import Persona, Policy
+    from gtalign_env.protocols import Backend, Persona, Policy
 
 __all__ = [
     "PIPE_WIDTH",
@@ -27,6 +27,7 @@ __all__ = [
     "Sink",
     "add_game",
     "add_json",
+    "add_lead",
     "add_seed",
     "at_least",
     "check_fit",
@@ -91,9 +92,18 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: Any) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", action="store_true", help="print the results as JSON on standard output")
+
+
+def add_lead(parser: Any) -> None:
+    """Add ``--lead``."""
+    parser.add_argument(
+        "--lead",
+        choices=("script", "model"),
+        help="who decides what a persona with a model's voice does: the script, or the model (script)",
+    )
 
 
 def add_game(parser: argparse.ArgumentParser) -> None:
@@ -177,7 +187,13 @@ def read_options(pairs: Iterable[str]) -> dict[str, Any]:
 
 
 def seat_assistant(
-    spec: str, env: GameEnv, *, max_tokens: int | None = None, temperature: float | None = None
+    spec: str,
+    env: GameEnv,
+    *,
+    max_tokens: int | None = None,
+    temperature: float | None = None,
+    chain: Mapping[str, Any] | None = None,
+    engines: dict[str, Backend] | None = None,
 ) -> Policy:
     """Return the assistant that a string names, ready to play in ``env``.
 
@@ -189,6 +205,8 @@ def seat_assistant(
         env: The game.
         max_tokens: Longest reply, for a model.
         temperature: Sampling temperature, for a model.
+        chain: How a model reasons before it replies (``cli.chain_options``); ``None`` for not at all.
+        engines: Models that are loaded already, by spec; one that is loaded here is added.
 
     Raises:
         UsageError: The assistant does not exist, or does not fit the game or the options.
@@ -199,22 +217,50 @@ def seat_assistant(
         'fixed:DA_short'
     """
     from gtalign_env.agents.assistants import Knowledge, make_assistant
-    from gtalign_env.protocols import Sampling
     from gtalign_env.registration import BACKENDS
 
-    if spec.partition(":")[0] in BACKENDS:
-        if env.scenario.view != "text":
-            raise UsageError(f"--assistant {spec}: a model plays the text view only; take gtalign/AssistText-v0")
+    name, _, rest = spec.partition(":")
+    if name == "chain" or name in BACKENDS:
+        chain = {} if name == "chain" and chain is None else chain
+        if env.scenario.view != "text" and chain is None:
+            raise UsageError(
+                f"--assistant {spec}: without --chain a model plays the text view only; take gtalign/AssistText-v0"
+            )
         if temperature is not None and not 0.0 <= temperature < math.inf:
             raise UsageError(f"--temperature: expected a number >= 0, got {temperature}")
-        given = {"max_tokens": max_tokens, "temperature": temperature}
-        sampling = Sampling(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-        return make_assistant(spec, sampling=sampling)
+        engine = rest if name == "chain" else spec
+        return _seat_model(engine, max_tokens, temperature, chain, {} if engines is None else engines)
     if max_tokens is not None or temperature is not None:
         raise UsageError(f"--max-tokens and --temperature are for models; {spec!r} is none")
     if is_told(spec, env):
         return make_assistant(spec, knowledge=Knowledge(env.scenario.source))  # type: ignore[attr-defined]
     return make_assistant(spec)
+
+
+def _seat_model(
+    spec: str,
+    max_tokens: int | None,
+    temperature: float | None,
+    chain: Mapping[str, Any] | None,
+    engines: dict[str, Backend],
+) -> Policy:
+    """Return a model as an assistant; its settings are looked at before it is loaded."""
+    from gtalign_env.agents.assistants.llm import LLMAssistant
+    from gtalign_env.agents.backends import make_backend
+    from gtalign_env.agents.chain import ChainAssistant
+    from gtalign_env.cli.chain_options import chain_settings
+    from gtalign_env.protocols import Sampling
+
+    given: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature}
+    sampling = Sampling(**{name: value for name, value in given.items() if value is not None})
+    settings = None if chain is None else chain_settings(chain, max_tokens)
+    if settings is not None:
+        ChainAssistant.check(settings)
+    if spec not in engines:
+        engines[spec] = make_backend(spec)
+    if settings is None:
+        return LLMAssistant(engines[spec], sampling=sampling)
+    return ChainAssistant(engines[spec], sampling=sampling, **settings)
 
 
 def check_fit(env: GameEnv, users: Iterable[Persona], assistants: Iterable[Policy]) -> None:
@@ -233,7 +279,7 @@ def check_fit(env: GameEnv, users: Iterable[Persona], assistants: Iterable[Polic
     """
     from gtalign_env.agents.assistants import RuleAssistant
     from gtalign_env.agents.players import PlayerPersona
-    from gtalign_env.agents.users import ScriptedPersona
+    from gtalign_env.agents.users import ScriptedPersona, VoicedPersona
     from gtalign_env.play import sit_down
     from gtalign_env.spaces import ASSIST_LAYOUT
     from gtalign_env.types import ASSISTANT, USER, UserType
@@ -242,6 +288,7 @@ def check_fit(env: GameEnv, users: Iterable[Persona], assistants: Iterable[Polic
     assistants = list(assistants)
     for agent, policy in (
         *((USER, user.policy(None)) for user in users if isinstance(user, PlayerPersona)),
+        *((USER, user.policy(UserType())) for user in users if isinstance(user, VoicedPersona)),
         *((ASSISTANT, assistant) for assistant in assistants),
     ):
         sit_down(policy, env, agent)
@@ -357,8 +404,13 @@ class Sink:
 
 
 def print_json(thing: Any) -> None:
-    """Print a thing as indented JSON on standard output; numbers that JSON does not know become ``null``."""
-    print(json.dumps(_finite(thing), indent=2, ensure_ascii=False))
+    """Print a thing as indented JSON on standard output; numbers that JSON does not know become ``null``.
+
+    What standard output cannot encode is escaped.
+    """
+    from gtalign_env.replay.style import is_unicode
+
+    print(json.dumps(_finite(thing), indent=2, ensure_ascii=not is_unicode(sys.stdout)))
 
 
 def _finite(thing: Any) -> Any:

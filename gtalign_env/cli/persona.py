@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gtalign_env.cli.common import add_json, add_seed, at_least, make_console, new_parser, print_json
+from gtalign_env.cli.common import (
+    Progress,
+    add_json,
+    add_lead,
+    add_seed,
+    at_least,
+    make_console,
+    new_parser,
+    print_json,
+)
 from gtalign_env.errors import FileFormatError, GtalignError, UsageError
 from gtalign_env.types import USER
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gtalign_env.agents.users import Fidelity
+    from gtalign_env.env import GameEnv
     from gtalign_env.episode import Episode, StepRecord
-    from gtalign_env.protocols import Persona
+    from gtalign_env.protocols import Persona, Policy
 
 __all__ = ["add_parser", "run"]
 
@@ -74,14 +86,27 @@ def _add_try(verbs: Any) -> None:
         "try",
         summary="play a short game with a persona",
         description="Play a short game of the persona with the heuristic assistant, first by moves, then in words.\n"
-        "In words the assistant knows the reference answers, so that there is something to react to.",
-        examples=["gtalign persona try grumpy.toml", "gtalign persona try hurried --text --seed 3"],
+        "In words the assistant knows the reference answers, so that there is something to react to.\n"
+        "With --voice a model speaks for the persona, and what it says is compared with what the script would do.",
+        examples=[
+            "gtalign persona try grumpy.toml",
+            "gtalign persona try hurried --text --seed 3",
+            "gtalign persona try hurried --voice transformers:PATH --episodes 20",
+            "gtalign persona try hurried --voice openai:MODEL --lead model --json",
+        ],
     )
     parser.add_argument("file", metavar="FILE", help="card.toml, file.py[:Class], or a name of 'persona list'")
     parser.add_argument("--strategic", action="store_true", help="only the moves")
     parser.add_argument("--text", action="store_true", help="only the conversation")
     parser.add_argument("--questions", type=at_least(1), default=3, metavar="N", help="questions in the session (3)")
     add_seed(parser)
+    voice = parser.add_argument_group("a model's voice")
+    voice.add_argument(
+        "--voice", metavar="BACKEND", help="the model, e.g. transformers:PATH (or fake:voice, without one)"
+    )
+    add_lead(voice)
+    voice.add_argument("--episodes", type=at_least(1), metavar="N", help="sessions to compare (8)")
+    add_json(voice)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -178,8 +203,8 @@ def _checked(spec: str) -> Persona:
 
     persona = load_persona(spec)
     theta = persona.sample_type(np.random.default_rng(0))
-    if not isinstance(theta, UserType):
-        raise UsageError(f"{spec}: sample_type() must return a UserType, got {theta!r}")
+    if theta is not None and not isinstance(theta, UserType):
+        raise UsageError(f"{spec}: sample_type() must return a UserType or None, got {theta!r}")
     for view in ("assist", "assist_text"):
         episode = _play(persona, view, questions=2, seed=0)
         if episode.ended == "error":
@@ -204,6 +229,10 @@ def _located(error: GtalignError) -> str:
 def _try(args: argparse.Namespace) -> int:
     from gtalign_env.agents.users import load_persona
 
+    if args.voice is not None:
+        return _try_voice(args)
+    if args.lead or args.episodes or args.json:
+        raise UsageError("--lead, --episodes and --json are for a voice: expected --voice BACKEND with them")
     persona = load_persona(args.file)
     console = make_console()
     views = {"assist": args.strategic or not args.text, "assist_text": args.text or not args.strategic}
@@ -221,14 +250,74 @@ def _try(args: argparse.Namespace) -> int:
 
 
 def _play(persona: Persona, view: str, *, questions: int, seed: int) -> Episode:
-    from gtalign_env.agents.assistants import Knowledge, OracleAssistant, make_assistant
     from gtalign_env.env import parallel_env
     from gtalign_env.play import play_episode
 
     env = parallel_env(view, questions=questions)
+    return play_episode(env, persona, _partner(env), seed=seed)
+
+
+def _partner(env: GameEnv) -> Policy:
+    from gtalign_env.agents.assistants import Knowledge, OracleAssistant, make_assistant
+
     source = getattr(env.scenario, "source", None)
-    assistant = make_assistant("heuristic") if source is None else OracleAssistant(Knowledge(source))
-    return play_episode(env, persona, assistant, seed=seed)
+    return make_assistant("heuristic") if source is None else OracleAssistant(Knowledge(source))
+
+
+def _try_voice(args: argparse.Namespace) -> int:
+    """Let a model speak for the persona in some sessions; show the first, and how faithful all of them are."""
+    from gtalign_env.agents.users import VoicedPersona, fidelity, load_persona
+    from gtalign_env.env import parallel_env
+    from gtalign_env.play import episode_seeds
+    from gtalign_env.play_batch import play_batch
+
+    if args.strategic:
+        raise UsageError("--voice speaks, and --strategic shows moves only: expected one of them")
+    voiced = VoicedPersona(load_persona(args.file), args.voice, lead=args.lead or "script", on_failure="script")
+    env = parallel_env("assist_text", questions=args.questions)
+    seeds = episode_seeds(args.seed, args.episodes or 8)
+    played = {}
+    with Progress("sessions", len(seeds)) as progress:
+        for episode in play_batch(lambda: copy.deepcopy(env), voiced, _partner(env), seeds):
+            played[episode.seed] = episode
+            progress.advance()
+    episodes = [played[seed] for seed in seeds]
+    found = fidelity(episodes, env, seed=args.seed)
+    failures = sum(episode.ended == "error" for episode in episodes)
+    if args.json:
+        print_json({"persona": voiced.name, "lead": voiced.lead, "failures": failures, **found.as_dict()})
+        return 1 if failures else 0
+    console = make_console()
+    _introduce(console, voiced)
+    _show_words(console, voiced.persona, episodes[0])
+    code = _sum_up(console, episodes[0])
+    _show_fidelity(console, found)
+    return max(code, 1 if failures else 0)
+
+
+def _show_fidelity(console: Console, found: Fidelity) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    sessions = "1 session" if found.episodes == 1 else f"{found.episodes} sessions"
+    console.print(Text(f"\nThe voice against the script · {found.lines} lines of {sessions}", style="bold"))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for name, words in _GAUGES.items():
+        table.add_row(words, str(getattr(found, name)))
+    console.print(table)
+
+
+_GAUGES = {
+    "same_move": "reads as the script's very move",
+    "same_form": "as vague, detailed or final as the script",
+    "same_reaction": "reacts as the script does",
+    "leaks": "tries that give the type or the part away",
+    "told_early": "tells particulars that nobody asked for",
+    "premature_ends": "ends where the script goes on",
+    "late_ends": "goes on where the script ends",
+    "unusable": "tries that were empty or failed",
+    "fell_back": "lines that the script had to say",
+}
 
 
 def _introduce(console: Console, persona: Persona) -> None:

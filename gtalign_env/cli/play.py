@@ -30,6 +30,7 @@ from gtalign_env.env import ROLES, GameEnv, parallel_env
 from gtalign_env.episode import Episode, StepRecord
 from gtalign_env.errors import GtalignError, UsageError
 from gtalign_env.play import play_episode
+from gtalign_env.render import type_words
 from gtalign_env.sanitize import clean_text
 from gtalign_env.sight import see
 from gtalign_env.spaces import ASSIST_LAYOUT
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     with open_sink(args) as sink:
         table = Table(env, args.chair)
         users, assistant = _seated(args, env, table)
-        table.welcome()
+        table.welcome(_opposite(args.chair, env, users, assistant))
         episode = play_episode(env, users, assistant, seed=args.seed, reset_options=pinned, on_step=table.show_step)
         episode.id = f"0-{args.seed}"
         episode.run_seed = args.seed
@@ -125,6 +126,23 @@ def _seated(args: argparse.Namespace, env: GameEnv, table: Table) -> tuple[Any, 
     return users, Person(table)
 
 
+def _opposite(chair: str, env: GameEnv, users: Any, assistant: Any) -> str:
+    """Return who sits opposite; nothing where the name of a persona would give its hidden type away."""
+    if chair == "user":
+        return str(assistant.name)
+    return "" if has_tastes(env) else str(users.name)
+
+
+def has_tastes(env: GameEnv) -> bool:
+    """Return whether users have tastes for replies here, as in the ``assist`` games of both views.
+
+    Example:
+        >>> has_tastes(parallel_env("assist")), has_tastes(parallel_env("signalling"))
+        (True, False)
+    """
+    return env.scenario.view == "text" or env.layout == ASSIST_LAYOUT
+
+
 class Table:
     """The table between the person and the game: shows what the person may see, and asks.
 
@@ -162,10 +180,16 @@ class Table:
             )
             self._console.print(Text(wrapped, style=style), soft_wrap=True)
 
-    def welcome(self) -> None:
-        """Say who sits where and what can be typed."""
-        you = "user" if self.agent == USER else "assistant"
-        self.say(f"You are the {you}. {self.env.scenario.description}", style="bold")
+    def welcome(self, opponent: str = "") -> None:
+        """Say who sits where, what can be typed, and of games of known payoffs the rules.
+
+        Args:
+            opponent: Who sits opposite, if the person may know.
+        """
+        opposite = f" Opposite sits {opponent}." if opponent else ""
+        self.say(f"You are the {ROLES[self.agent]}.{opposite} {self.env.scenario.description}", style="bold")
+        if getattr(self.env.scenario, "game", None) is not None:
+            self._show_rules()
         leave = "/quit" if self.text_view else "q"
         self.say(f"/help explains, /moves lists what can be done, {leave} ends the game.", style="dim")
 
@@ -176,6 +200,9 @@ class Table:
             return
         self.say()
         self.say("For your eyes only:", style="bold")
+        if not has_tastes(self.env):
+            self.say(f"You are of the type {type_words(self.env.scenario, user_type) or user_type.name}.", indent="  ")
+            return
         for sentence in words.theta_in_words(user_type):
             self.say(sentence, indent="  ")
 
@@ -191,12 +218,13 @@ class Table:
         self._show_place(observation)
         legal = [index for index, name in enumerate(self.moves) if observation["action_mask"][index]]
         if self._explained:
-            self.say("Moves: " + ", ".join(f"{index + 1} {self.moves[index]}" for index in legal), style="dim")
+            shown = ", ".join(f"{number} {self.moves[index]}" for number, index in enumerate(legal, start=1))
+            self.say("Moves: " + shown, style="dim")
         else:
             self._show_moves(legal)
             self._explained = True
         while True:
-            typed = self._read(f"your move ({legal[0] + 1}-{legal[-1] + 1}): ", legal)
+            typed = self._read(f"your move (1-{len(legal)}): ", legal)
             chosen = self._find_move(typed, legal)
             if chosen is not None:
                 return chosen
@@ -259,7 +287,8 @@ class Table:
         theta = episode.hidden.get("user_type")
         if theta is not None:
             about = f"liked about {theta['ideal_tokens']:.0f} tokens, patience {theta['patience']:.0f} replies"
-            self.say(f"The user's hidden type: {theta['name']} ({about}).")
+            whole = theta["name"] + (f" ({about})" if has_tastes(self.env) else "")
+            self.say(f"The user's hidden type: {type_words(self.env.scenario, theta) or whole}.")
         for name, value in episode.hidden.items():
             if name != "user_type":
                 self.say(f"{name.replace('_', ' ')}: {fields_in_words(value)}".capitalize())
@@ -315,15 +344,24 @@ class Table:
         for line in shown.splitlines():
             self.say(line)
 
+    def _show_rules(self) -> None:
+        """Show the rules as the scenario tells them to this chair, payoffs included; the description has been shown."""
+        briefing = getattr(self.env.scenario, "briefing", None)
+        if briefing is None:
+            return
+        told = str(briefing(ROLES[self.agent])).removeprefix(self.env.scenario.description)
+        for line in told.strip().splitlines():
+            self.say(line)
+
     def _show_moves(self, legal: list[int]) -> None:
-        for index in legal:
+        for number, index in enumerate(legal, start=1):
             name = self.moves[index]
-            self.say(f"{index + 1:>3}  {name:<14} {words.move_in_words(name)}", hang=20)
+            self.say(f"{number:>3}  {name:<14} {words.move_in_words(name)}", hang=20)
 
     def _find_move(self, typed: str, legal: list[int]) -> int | None:
         if typed.isdecimal():
-            index = int(typed) - 1
-            return index if index in legal else None
+            number = int(typed)
+            return legal[number - 1] if 1 <= number <= len(legal) else None
         return next((index for index in legal if self.moves[index].lower() == typed.lower()), None)
 
     def _ask_for_words(self, info: Mapping[str, Any]) -> Any:
@@ -390,6 +428,8 @@ class Table:
         if not self.text_view:
             turns = "Only one side moves at a time" if self._takes_turns() else "Both sides choose at the same time"
             self.say(f"Type the number or the name of a move. {turns}, and each gets its own payoff.")
+            if not has_tastes(self.env):
+                self._show_rules()
         elif self.agent == USER:
             self.say(
                 "Type what you would say. Words cost you typing; vague ones leave the assistant guessing. /leave goes home."

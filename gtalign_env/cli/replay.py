@@ -253,14 +253,18 @@ def _print_summary(args: argparse.Namespace, console: Console, rows: Sequence[Ro
 
 
 def _summary(args: argparse.Namespace) -> int:
-    from gtalign_env.replay import summarise
+    from gtalign_env.cli.gauge_lines import print_gauges
+    from gtalign_env.cli.tally import Tally
 
     console = None if args.json else _console(args)
-    rows = summarise(episode for _, episode in _Reading(args))
+    tally = Tally()
+    for _, episode in _Reading(args):
+        tally.add(episode)
     if console is None:
-        print_json([row.as_dict() for row in rows])
+        print_json([row.as_dict() for row in tally.rows()])
     else:
-        _print_summary(args, console, rows)
+        _print_summary(args, console, tally.rows())
+        print_gauges(tally.gauges)
     return 0
 
 

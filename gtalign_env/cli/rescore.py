@@ -71,9 +71,11 @@ def run(args: argparse.Namespace) -> int:
         make_pricing(args.pricing)
     scored = _written(_scored(args), args)
     if args.json:
+        from gtalign_env.replay.style import is_unicode
+
         failed = False
         for result in scored:
-            print(json.dumps(result.as_dict(), ensure_ascii=False))
+            print(json.dumps(result.as_dict(), ensure_ascii=not is_unicode(sys.stdout)))
             failed |= result.failure in _NOT_SCORED
         return int(failed)
     return _report(list(scored), args)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
+import functools
 import shlex
 import sys
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from gtalign_env.cli.chain_options import add_chain, seatings
 from gtalign_env.cli.common import (
     Progress,
     Sink,
     add_game,
     add_json,
+    add_lead,
     add_seed,
     at_least,
     check_fit,
@@ -27,15 +35,21 @@ from gtalign_env.cli.common import (
     print_json,
     seat_assistant,
 )
+from gtalign_env.cli.gauge_lines import print_gauges
 from gtalign_env.cli.replay import counted
 from gtalign_env.cli.tally import Tally, print_rows
 from gtalign_env.env import GameEnv, parallel_env
-from gtalign_env.episode import iter_episodes
+from gtalign_env.episode import Episode, iter_episodes
+from gtalign_env.errors import UsageError
 from gtalign_env.play import episode_seeds, play_episode
-from gtalign_env.protocols import Policy
-from gtalign_env.types import ASSISTANT
+from gtalign_env.play_batch import is_batched, play_batch
+from gtalign_env.protocols import Backend, Policy
+from gtalign_env.types import ASSISTANT, USER
 
 __all__ = ["add_parser", "run"]
+
+_GAMES = 64
+"""Games that are played at once where a model plays."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -45,7 +59,8 @@ def add_parser(subparsers: Any) -> None:
         "run",
         summary="play episodes and record them",
         description="Play episodes of a scenario with a population of users and one or more assistants. Each episode is "
-        "written\nas soon as it is finished; Ctrl-C keeps those. Exit code 1 when an episode ended in an error.",
+        "written\nas soon as it is finished; Ctrl-C keeps those, and --resume plays the rest. Where a model has a say, many "
+        "games are\nplayed at once. Exit code 1 when an episode ended in an error.",
         examples=[
             "gtalign run gtalign/Assist-v0 --episodes 100 --seed 1",
             "gtalign run gtalign/Assist-v0 --users concise=2,detailed=1 --assistant fixed:DA_short --pricing per_token",
@@ -53,13 +68,18 @@ def add_parser(subparsers: Any) -> None:
             "gtalign run gtalign/AssistText-v0 --users mine.toml --assistant heuristic --option questions=2 --json",
             "gtalign run gtalign/AssistText-v0 --tasks questions.parquet --assistant transformers:PATH --episodes 4 \\",
             "    --out run.jsonl",
+            "gtalign run gtalign/AssistText-v0 --assistant transformers:PATH --chain solver --criterion welfare:ces:rho=-1",
+            "gtalign run gtalign/AssistText-v0 --users concise@openai:MODEL --assistant openai:MODEL --episodes 500 \\",
+            "    --games 128 --out big.jsonl --resume",
         ],
     )
     parser.add_argument(
         "scenario", metavar="ID", help="what to play: an id of 'gtalign list', module:attr or file.py:attr"
     )
     parser.add_argument(
-        "--users", metavar="SPEC", help="a persona, its file, or a mix: concise=2,mine.toml=1 (default)"
+        "--users",
+        metavar="SPEC",
+        help="a persona, its file, or a mix: concise=2,mine.toml=1 (default); with a model's voice: concise@openai:MODEL",
     )
     parser.add_argument(
         "--assistant", action="append", metavar="SPEC", help="who answers (heuristic); repeat it to compare several"
@@ -69,43 +89,65 @@ def add_parser(subparsers: Any) -> None:
     )
     add_seed(parser)
     add_game(parser)
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="finish a run that was stopped: play those of its --episodes that the file of --out does not hold",
+    )
     model = parser.add_argument_group("models")
     model.add_argument("--max-tokens", type=at_least(1), metavar="N", help="longest reply of a model, in tokens")
     model.add_argument(
         "--temperature", type=float, metavar="T", help="sampling temperature; 0 always takes the likeliest"
     )
+    model.add_argument(
+        "--games",
+        type=at_least(1),
+        metavar="N",
+        help=f"games played at once; each asks a model in the same call ({_GAMES} with a model, else 1)",
+    )
+    add_lead(model)
+    add_chain(parser)
     add_json(parser)
 
 
 class _Held(NamedTuple):
-    """What a file that is appended to holds already."""
+    """What a file that is gone on with holds already."""
 
-    episodes: int
-    seeds: frozenset[int]
-    """Of those that this run would play again."""
+    episodes: int = 0
+    played: Counter[tuple[str, int]] = Counter()  # noqa: RUF012 - never written to
+    """Episodes of this run by assistant and seed."""
+
+    def seeds(self) -> set[int]:
+        """Return the seeds that any of the assistants has played."""
+        return {seed for _, seed in self.played}
 
 
 def run(args: argparse.Namespace) -> int:
     """Play, record and sum up."""
-    from gtalign_env.agents.users import population
+    from gtalign_env.agents.users import VoicedPersona, population
 
     env = parallel_env(args.scenario, **game_options(args))
     usual = default_players(env)
-    users = population(usual[0] if args.users is None else args.users)
-    specs = args.assistant or [usual[1]]
+    if args.resume:
+        _check_resume(args)
+    users = population(usual[0] if args.users is None else args.users, **({"lead": args.lead} if args.lead else {}))
+    if args.lead and not any(isinstance(user, VoicedPersona) for user in users.personas):
+        raise UsageError("--lead is for personas with a model's voice: expected --users such as concise@openai:MODEL")
+    seats = seatings(args.assistant or [usual[1]], args)
+    engines: dict[str, Backend] = {}
     tally = Tally()
     interrupted = False
     with open_sink(args) as sink:
         sampling = {"max_tokens": args.max_tokens, "temperature": args.temperature}
-        assistants = [seat_assistant(spec, env, **sampling) for spec in specs]
+        assistants = [seat_assistant(spec, env, chain=chain, engines=engines, **sampling) for spec, chain in seats]
         check_fit(env, users.personas, assistants)
-        held = _held(args, env, assistants)
+        held = _held(args, env, users, assistants)
         try:
             _play(env, users, assistants, args, sink=sink, tally=tally, held=held)
         except KeyboardInterrupt:
             interrupted = True
-    told = [assistant.name for spec, assistant in zip(specs, assistants, strict=True) if is_told(spec, env)]
-    _report(tally, args, told=told, held=held.episodes)
+    told = [assistant.name for (spec, _), assistant in zip(seats, assistants, strict=True) if is_told(spec, env)]
+    _report(tally, args, told=told, held=held.episodes, interrupted=interrupted)
     if interrupted:
         where = f" kept in {args.out}" if args.out and sink.written else ""
         with contextlib.suppress(OSError, ValueError):
@@ -115,18 +157,31 @@ def run(args: argparse.Namespace) -> int:
     return 1 if tally.errors else 0
 
 
-def _held(args: argparse.Namespace, env: GameEnv, assistants: Sequence[Policy]) -> _Held:
-    """Read what ``--append`` goes on with: those episodes are not played again under the same run seed."""
+def _check_resume(args: argparse.Namespace) -> None:
+    if args.append:
+        raise UsageError("--resume finishes a run and --append adds to one: expected only one of them")
+    if args.out is None:
+        raise UsageError("--resume goes with --out FILE: it says which run to finish")
+    args.append = True  # whether the file exists or not: then the run begins
+
+
+def _held(args: argparse.Namespace, env: GameEnv, users: Any, assistants: Sequence[Policy]) -> _Held:
+    """Read what is gone on with: those episodes are not played again under the same run seed.
+
+    An episode is the same where run seed, game, assistant and the persona that its seed draws are the same.
+    """
     if not args.append or not Path(args.out).stat().st_size:
-        return _Held(0, frozenset())
+        return _Held()
     names = {assistant.name for assistant in assistants}
-    count, seeds = 0, set()
+    count, played = 0, Counter[tuple[str, int]]()
     for episode in iter_episodes(args.out):
         count += 1
+        name = episode.players.get(ASSISTANT, "")
         same = (episode.run_seed, episode.scenario, episode.env_options) == (args.seed, *env.origin)
-        if same and episode.players.get(ASSISTANT) in names:
-            seeds.add(episode.seed)
-    return _Held(count, frozenset(seeds))
+        if same and name in names:
+            drawn = users(np.random.default_rng([episode.seed, 1]))  # as play_episode draws
+            played[name, episode.seed] += episode.players.get(USER) == f"persona:{drawn.name}"
+    return _Held(count, +played)
 
 
 def _play(
@@ -140,27 +195,89 @@ def _play(
     held: _Held,
 ) -> None:
     """Play every assistant on the same episodes: same seeds, so the same users with the same questions."""
-    seeds = [seed for seed in episode_seeds(args.seed, args.episodes + len(held.seeds)) if seed not in held.seeds]
-    with Progress("episodes", args.episodes * len(assistants)) as progress:
-        for assistant in assistants:
-            for seed in seeds[: args.episodes]:
-                episode = play_episode(env, users, assistant, seed=seed)
-                episode.id = f"{held.episodes + sink.written}-{seed}"
-                episode.command = shlex.join(["gtalign", *args.argv])
-                episode.run_seed = args.seed
-                sink.write(episode)
-                tally.add(episode)
-                progress.advance(f"({assistant.name})")
+    work = _work(args, assistants, held)
+    pace = _Pace()
+    with Progress("episodes", sum(len(places) for _, places in work)) as progress:
+        for assistant, places in work:
+            with contextlib.closing(_episodes(env, users, assistant, args.games, list(places))) as episodes:
+                for episode in episodes:
+                    episode.id = f"{places[episode.seed]}-{episode.seed}"
+                    episode.command = shlex.join(["gtalign", *args.argv])
+                    episode.run_seed = args.seed
+                    sink.write(episode)
+                    tally.add(episode)
+                    pace.add(episode)
+                    progress.advance(f"({assistant.name}) {pace}")
 
 
-def _report(tally: Tally, args: argparse.Namespace, *, told: list[str], held: int) -> None:
+def _work(args: argparse.Namespace, assistants: Sequence[Policy], held: _Held) -> list[tuple[Policy, dict[int, int]]]:
+    """Return what each assistant has to play: seeds with their places in the run."""
+    if args.resume:
+        seeds, base = episode_seeds(args.seed, args.episodes), held.episodes - held.played.total()
+    else:
+        new = held.seeds()
+        seeds = [seed for seed in episode_seeds(args.seed, args.episodes + len(new)) if seed not in new]
+        seeds, base = seeds[: args.episodes], held.episodes
+    left = held.played.copy() if args.resume else Counter[tuple[str, int]]()
+    work = []
+    for number, assistant in enumerate(assistants):
+        places = {}
+        for place, seed in enumerate(seeds, start=base + number * args.episodes):
+            if left[assistant.name, seed] > 0:
+                left[assistant.name, seed] -= 1
+            else:
+                places[seed] = place
+        work.append((assistant, places))
+    return work
+
+
+def _episodes(
+    env: GameEnv, users: Any, assistant: Policy, games: int | None, seeds: Sequence[int]
+) -> Generator[Episode]:
+    """Play one assistant's episodes: many at once where a model has a say."""
+    if games is None:
+        games = _GAMES if any(map(is_batched, (assistant, *users.personas))) else 1
+    if games > 1:
+        yield from play_batch(functools.partial(copy.deepcopy, env), users, assistant, seeds, games=games)
+        return
+    for seed in seeds:
+        yield play_episode(env, users, assistant, seed=seed)
+
+
+class _Pace:
+    """How quickly a run goes, in words."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._games = self._tokens = self._errors = 0
+
+    def add(self, episode: Episode) -> None:
+        """Count an episode and the tokens that models wrote in it."""
+        self._games += 1
+        self._errors += episode.ended == "error"
+        sides = (side for step in episode.steps for side in (step.user, step.assistant))
+        self._tokens += sum(int(side.model.get("tokens") or 0) for side in sides)
+
+    def __str__(self) -> str:
+        """Return games and tokens per second, and errors where there are any."""
+        seconds = max(time.monotonic() - self._started, 1e-3)
+        parts = [f"{self._games / seconds:.3g} games/s"]
+        parts += [f"{self._tokens / seconds:,.0f} tokens/s"] if self._tokens else []
+        parts += [counted(self._errors, "error")] if self._errors else []
+        return ", ".join(parts)
+
+
+def _report(tally: Tally, args: argparse.Namespace, *, told: list[str], held: int, interrupted: bool) -> None:
     if args.json:
         rows = [{**row.as_dict(), "told": row.assistant in told} for row in tally.rows()]
-        print_json({"rows": rows, "episodes": tally.episodes, "errors": tally.errors, "out": args.out})
+        measured = {} if tally.gauges is None else {"gauges": tally.gauges.as_dict()}
+        print_json({"rows": rows, "episodes": tally.episodes, "errors": tally.errors, "out": args.out, **measured})
         return
     for message, count in tally.messages.items():
         print(f"gtalign: {counted(count, 'episode')} ended in an error: {message}", file=sys.stderr)
     if not tally.episodes:
+        if args.resume and not interrupted:
+            print(f"nothing left to play: {args.out} holds all of this run")
         return
     notes = [f"{name}: scripted (knows the reference answers)" for name in told]
     if args.out:
@@ -170,3 +287,4 @@ def _report(tally: Tally, args: argparse.Namespace, *, told: list[str], held: in
         watch = "it" if held + tally.episodes == 1 else "them"
         notes.append(f"{there} in {args.out}; watch {watch}: gtalign replay {shlex.quote(args.out)}")
     print_rows(tally.rows(), min(make_console().width, 140), notes)
+    print_gauges(tally.gauges)

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
         check_suffix(Path(args.plot))
     pricings: list[str] = [] if args.pricing is None else read_pricings(args.pricing)
-    scenario = _scenario(args, pricings)
+    scenario = _scenario(args)
     state = None if args.state is None else read_state(args.state)
     theta = None if args.type is None else read_value(args.type)
     posed = [pose(scenario, state=state, user_type=theta, pricing=pricing) for pricing in (pricings or (None,))]
@@ -147,10 +147,9 @@ def read_pricings(text: str) -> list[str]:
 # -- the work ---------------------------------------------------------------------------------------------------------------
 
 
-def _scenario(args: argparse.Namespace, pricings: Sequence[str]) -> Scenario:
+def _scenario(args: argparse.Namespace) -> Scenario:
+    """Return the scenario as its options make it; prices are told to ``pose``, which knows whether the game has any."""
     options = read_options(args.option)
-    if pricings:
-        options["pricing"] = pricings[0]
     if args.payoff is not None:
         options["payoff"] = args.payoff
     return make_scenario(args.scenario, **options)

@@ -11,7 +11,7 @@ from gtalign_env.cli.solve_matrix import bargaining_facts
 from gtalign_env.cli.solve_words import Fact, choice_fact, fact_lines
 from gtalign_env.games.division import ITEMS, Division, share_words
 from gtalign_env.replay.speech import wrapped
-from gtalign_env.solution.criteria import agreement
+from gtalign_env.solution.normal import agreed_cells
 
 if TYPE_CHECKING:
     from gtalign_env.solution.division import DivisionSolution
@@ -43,7 +43,7 @@ def division_lines(solved: DivisionSolution, width: int) -> list[Text]:
 
 def _table(solved: DivisionSolution, width: int) -> list[Text]:
     game = solved.game
-    agreed = [name for found in solved.bargaining.values() for name, _, _ in agreement(solved.outcomes, found)]
+    agreed = {name for found in solved.bargaining.values() for name, _ in agreed_cells(solved.outcomes, found)}
     names = solved.outcomes.user_moves
     label = max(len(name) for name in names) + 2
     lines = [Text.assemble(("offer".ljust(label), "muted"), ("user", "user"), " ", ("assistant", "assistant"))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,19 +17,25 @@ from gtalign_env.replay.matrix import fits, matrix_lines
 from gtalign_env.replay.speech import wrapped
 from gtalign_env.replay.stage import Mark, StageMatrix
 from gtalign_env.solution.criteria import agreement, cell_label
+from gtalign_env.solution.normal import MOST_CORRELATED, MOST_MIXING, agreed_cells
 
 if TYPE_CHECKING:
     from gtalign_env.games.bargaining import Bargain
     from gtalign_env.games.dominance import Dominance, Removal
+    from gtalign_env.games.efficiency import Efficiency
+    from gtalign_env.games.equilibrium import Equilibrium
+    from gtalign_env.games.stackelberg import Stackelberg
     from gtalign_env.games.taxonomy import Class2x2
     from gtalign_env.solution.normal import MatrixSolution, Outcomes
 
-__all__ = ["bargaining_facts", "matrix_block", "matrix_facts", "matrix_solution_lines"]
+__all__ = ["bargaining_facts", "matrix_block", "matrix_facts", "matrix_solution_lines", "refined_efficiency"]
 
 _MOST_CELLS = 600
 """Cells of a matrix that is drawn."""
 _MOST_EQUILIBRIA = 12
 """Equilibria that are listed."""
+_MOST_TIES = 4
+"""Cells that are listed where a bargaining solution finds several equally good."""
 
 
 def matrix_solution_lines(solved: MatrixSolution, width: int) -> list[Text]:
@@ -68,6 +74,8 @@ def matrix_facts(solved: MatrixSolution) -> Iterator[Fact]:
         yield "optimum", f"{_cells(solved.optimum)}: highest {solved.welfare} welfare"
     yield from _equilibria(solved)
     yield from _dominance("dominance", solved.strict)
+    if max(game.shape) > MOST_MIXING:
+        yield "", f"by single moves: a side has more than {MOST_MIXING} moves, too many to look at their mixtures"
     if solved.weak.log and len(solved.weak.log) > len(solved.strict.log):
         yield from _dominance("weak dominance", solved.weak)
     user, assistant = solved.maximin["user"], solved.maximin["assistant"]
@@ -75,8 +83,8 @@ def matrix_facts(solved: MatrixSolution) -> Iterator[Fact]:
     yield "", f"assistant at least {utils(assistant.value)} by {mixture(game.assistant_moves, assistant.strategy)}"
     yield from _stackelberg(solved)
     yield from bargaining_facts(solved)
-    yield "correlated", f"U + L {span(*solved.welfare_range)} over all correlated equilibria"
-    yield "efficiency", _efficiency(solved)
+    yield "correlated", _correlated(solved.welfare_range)
+    yield "efficiency", _efficiency(solved.efficiency)
     if solved.taxonomy is not None:
         for number, said in enumerate(_taxonomy(solved.taxonomy)):
             yield "" if number else "2×2 class", said
@@ -92,7 +100,29 @@ def bargaining_facts(solved: Outcomes) -> Iterator[Fact]:
         yield "" if number else "bargaining", said
 
 
+def refined_efficiency(
+    found: Efficiency | None, normal: MatrixSolution | None, *, among: str, unknown: str
+) -> Iterator[Fact]:
+    """Yield what refined equilibria cost, and what all those of the normal form do where that is something else.
+
+    Args:
+        found: What the refined ones cost; ``None`` where that is unknown.
+        normal: The normal form, solved; ``None`` where it is too large.
+        among: The refined equilibria, in words.
+        unknown: Why nothing is known of them.
+    """
+    yield "efficiency", _efficiency(found, among=among, unknown=unknown)
+    every = None if normal is None else normal.efficiency
+    if every is not None and (found is None or _reached(found) != _reached(every)):
+        yield "", f"empty threats included: {_efficiency(every, among='in equilibria of the normal form')}"
+
+
 def _agreed(game: Bimatrix, found: Bargain) -> str:
+    if len(found.ties) > 1:
+        cells = zip(agreed_cells(game, found), found.ties, strict=True)
+        said = [f"{cell_label(cell)} ({pair(game.user[at], game.assistant[at])})" for cell, at in cells]
+        more = len(said) - _MOST_TIES
+        return " or ".join([*said[:_MOST_TIES], *([f"{more} more"] if more > 0 else [])])
     return f"{play(agreement(game, found))} ({pair(found.user_payoff, found.assistant_payoff)})"
 
 
@@ -101,7 +131,7 @@ def _agreed(game: Bimatrix, found: Bargain) -> str:
 
 def _stage(solved: MatrixSolution) -> StageMatrix:
     game = solved.game
-    agreed = [cell[:2] for found in solved.bargaining.values() for cell in agreement(game, found)]
+    agreed = [cell for found in solved.bargaining.values() for cell in agreed_cells(game, found)]
     cell = solved.choice.cell
     return StageMatrix(
         user_moves=game.user_moves,
@@ -161,11 +191,13 @@ def _equilibria(solved: MatrixSolution) -> Iterator[Fact]:
     game, found = solved.game, solved.nash
     pure = sum(one.is_pure for one in found)
     if solved.complete:
-        counted = (
-            f"{len(found)} extreme, {pure} of them pure" if len(found) > 1 else "one, pure" if pure else "one, mixed"
-        )
         exact = "exact" if all(one.exact for one in found) else "each checked to 1e-9"
-        yield "equilibria", f"{counted} ({exact})"
+        if len(found) == 1:
+            yield "equilibria", f"one, {'pure' if pure else 'mixed'} ({exact})"
+        else:
+            corners = "; corners of connected sets: what mixes two that share a strategy is one too"
+            kind, more = ("extreme", corners) if _connected(found) else ("in all", "")
+            yield "equilibria", f"{len(found)} {kind}, {pure} of them pure ({exact}){more}"
     else:
         yield "equilibria", "too large to list all; one of them:"
     for one in found[:_MOST_EQUILIBRIA]:
@@ -175,6 +207,17 @@ def _equilibria(solved: MatrixSolution) -> Iterator[Fact]:
         yield "", f"{strategies} ({pair(one.user_payoff, one.assistant_payoff)})"
     if len(found) > _MOST_EQUILIBRIA:
         yield "", f"… and {len(found) - _MOST_EQUILIBRIA} more: --json"
+
+
+def _connected(found: Sequence[Equilibrium]) -> bool:
+    """Return whether any two share a side's strategy, so that all between them are equilibria as well."""
+    return any(len({getattr(one, role) for one in found}) < len(found) for role in ("user", "assistant"))
+
+
+def _correlated(welfare: tuple[float, float] | None) -> str:
+    if welfare is None:
+        return f"not looked for: the game has more than {MOST_CORRELATED} cells"
+    return f"U + L {span(*welfare)} over all correlated equilibria"
 
 
 def _dominance(label: str, found: Dominance) -> Iterator[Fact]:
@@ -194,33 +237,40 @@ def _removal(removal: Removal) -> str:
 
 
 def _stackelberg(solved: MatrixSolution) -> Iterator[Fact]:
-    game = solved.game
     for number, (role, found) in enumerate(solved.stackelberg.items()):
-        sides = (game.user_moves, game.assistant_moves) if role == "user" else (game.assistant_moves, game.user_moves)
-        said = [
-            f"{mixture(sides[0], one.commitment)}, answered by {sides[1][one.response]} "
-            f"({pair(one.user_payoff, one.assistant_payoff)})"
-            for one in (found, solved.commitment[role])
-        ]
-        more = f"; with chance {said[1]}" if _gains(solved, role) else ""
-        yield "" if number else "Stackelberg", f"{role} leads: {said[0]}{more}"
+        said = f"{role} leads: {_led(solved.game, found)}"
+        mixed = None if solved.commitment is None else solved.commitment[role]
+        if mixed is not None and _leads_to(mixed) > _leads_to(found) + 1e-9:
+            said += f"; with chance {_led(solved.game, mixed)}"
+        yield "" if number else "Stackelberg", said
+    if solved.commitment is None:
+        yield "", f"with chance: not looked for, a side has more than {MOST_MIXING} moves"
 
 
-def _gains(solved: MatrixSolution, role: object) -> bool:
-    """Return whether committing to chances brings the leader more than committing to a move."""
-    name = f"{role}_payoff"
-    pure, mixed = (getattr(plans[role], name) for plans in (solved.stackelberg, solved.commitment))  # type: ignore[index]
-    return bool(mixed > pure + 1e-9)
+def _led(game: Bimatrix, found: Stackelberg) -> str:
+    first, second = (game.user_moves, game.assistant_moves)[:: 1 if found.leader == "user" else -1]
+    payoffs = pair(found.user_payoff, found.assistant_payoff)
+    return f"{mixture(first, found.commitment)}, answered by {second[found.response]} ({payoffs})"
 
 
-def _efficiency(solved: MatrixSolution) -> str:
-    found = solved.efficiency
+def _leads_to(found: Stackelberg) -> float:
+    """Return what the leader gets."""
+    return found.user_payoff if found.leader == "user" else found.assistant_payoff
+
+
+def _efficiency(
+    found: Efficiency | None, *, among: str = "in equilibrium", unknown: str = "not all equilibria are listed"
+) -> str:
     if found is None:
-        return "unknown: not all equilibria are listed"
+        return f"unknown: {unknown}"
     ratios = (("anarchy", found.anarchy), ("of stability", found.stability))
     told = ", ".join(f"{name} {'undefined' if ratio is None else utils(ratio)}" for name, ratio in ratios)
-    sums = f"U + L {utils(found.best)} at best, {span(found.worst_equilibrium, found.best_equilibrium)} in equilibrium"
+    sums = f"U + L {utils(found.best)} at best, {_reached(found)} {among}"
     return f"price of {told} ({sums})" + (f"; {found.reason}" if found.reason else "")
+
+
+def _reached(found: Efficiency) -> str:
+    return span(found.worst_equilibrium, found.best_equilibrium)
 
 
 def _taxonomy(found: Class2x2) -> Iterator[str]:

@@ -36,15 +36,24 @@ def _facts(solved: ScreeningSolution) -> Iterator[Fact]:
     yield from _menu(solved, "best menu", "for the provider", solved.best)
     envy, loss = utils(audit.ic_violation), utils(audit.ir_violation)
     yield "", f"incentives: gain by another type's contract {envy}, loss by taking part {loss}"
-    yield from _menu(
-        solved, "competition", "no entrant breaks it" if solved.upset_by is None else "", solved.competitive
-    )
-    if solved.upset_by is not None:
-        yield "", f"no equilibrium: an entrant with {solved.upset_by} would break it"
+    yield from _competition(solved)
     yield choice_fact(solved.choice)
     yield "optimum", f"{', '.join(menu for menu, _ in solved.optimum)}: highest {solved.welfare} welfare"
     yield "Pareto", ", ".join(menu for menu, _ in solved.outcomes.pareto())
     yield from bargaining_facts(solved)
+
+
+def _competition(solved: ScreeningSolution) -> Iterator[Fact]:
+    if solved.competitive is None:
+        yield (
+            "competition",
+            "leaves no menu in this order of types: one would rather have what is meant for an earlier one",
+        )
+        return
+    holds = solved.upset_by is None
+    yield from _menu(solved, "competition", "no entrant breaks it" if holds else "", solved.competitive)
+    if not holds:
+        yield "", f"no equilibrium: an entrant with {solved.upset_by} would break it"
 
 
 def _menu(solved: ScreeningSolution, label: str, note: str, found: MenuOutcome) -> Iterator[Fact]:

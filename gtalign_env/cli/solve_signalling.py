@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from gtalign_env.cli.solve_matrix import bargaining_facts, matrix_block
+from gtalign_env.cli.solve_matrix import bargaining_facts, matrix_block, refined_efficiency
 from gtalign_env.cli.solve_words import Fact, choice_fact, fact_lines, pair, utils
 
 if TYPE_CHECKING:
@@ -42,7 +42,14 @@ def signalling_lines(solved: SignallingSolution, width: int) -> list[Text]:
     lines = fact_lines(facts, width)
     for number, found in enumerate(solved.equilibria):
         lines += [Text(""), *fact_lines(_equilibrium(game, found, number + 1), width)]
-    lines += [Text(""), *fact_lines([choice_fact(solved.choice), *bargaining_facts(solved.normal)], width)]
+    efficiency = refined_efficiency(
+        solved.efficiency,
+        solved.normal,
+        among="in perfect Bayesian equilibrium",
+        unknown="there is no such equilibrium in pure plans",
+    )
+    facts = [choice_fact(solved.choice), *bargaining_facts(solved.normal), *efficiency]
+    lines += [Text(""), *fact_lines(facts, width)]
     if solved.normal.game.user.size <= _MOST_CELLS:
         lines += [
             Text(""),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
-from gtalign_env.cli.solve_matrix import bargaining_facts, matrix_block
+from gtalign_env.cli.solve_matrix import bargaining_facts, matrix_block, refined_efficiency
 from gtalign_env.cli.solve_words import Fact, choice_fact, fact_lines, pair
 from gtalign_env.replay.speech import wrapped
 
@@ -91,6 +91,9 @@ def _facts(solved: TreeSolution) -> Iterator[Fact]:
     yield "Pareto", ", ".join(leaves[:_MOST_PATHS]) + more
     yield "optimum", f"{', '.join(leaf for leaf, _ in solved.optimum[:_MOST_PATHS])}: highest {solved.welfare} welfare"
     yield from bargaining_facts(solved)
+    yield from refined_efficiency(
+        solved.efficiency, solved.normal, among="in subgame-perfect play", unknown="not all such paths are listed"
+    )
 
 
 def _paths(paths: Sequence[Path]) -> Iterator[Fact]:

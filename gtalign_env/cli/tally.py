@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gtalign_env.cli.screen import Trimmed
 from gtalign_env.episode import Episode
 from gtalign_env.replay.frame import MIN_WIDTH
 from gtalign_env.replay.summary import Row, Summary, summary_lines
+from gtalign_env.types import ASSISTANT
+
+if TYPE_CHECKING:
+    from gtalign_env.gauges import GaugeMeter, Gauges
 
 __all__ = ["Tally", "number", "print_rows"]
 
@@ -30,11 +34,14 @@ class Tally:
         self.messages: dict[str, int] = {}
         """What went wrong, and how often."""
         self._summary = Summary()
+        self._meter: GaugeMeter | None = None
 
     def add(self, episode: Episode) -> None:
         """Count one episode."""
         self.episodes += 1
         self._summary.add(episode)
+        if _has_chain(episode):
+            self._gauge(episode)
         if episode.ended == "error":
             self.errors += 1
             message = " ".join(filter(None, (episode.error.get(key) for key in ("where", "type", "message"))))
@@ -43,6 +50,23 @@ class Tally:
     def rows(self) -> list[Row]:
         """Return one row for each pair of persona and assistant."""
         return self._summary.rows()
+
+    @property
+    def gauges(self) -> Gauges | None:
+        """What the chains of those episodes that have some come to; ``None`` without any."""
+        return None if self._meter is None else self._meter.result()
+
+    def _gauge(self, episode: Episode) -> None:
+        from gtalign_env.gauges import GaugeMeter  # only where a model plays: it takes longer to import than to count
+
+        self._meter = self._meter or GaugeMeter()
+        self._meter.add(episode)
+
+
+def _has_chain(episode: Episode) -> bool:
+    calls = [step.assistant.model for step in episode.steps]
+    calls += [call for call in (episode.failed_call, episode.failed_call.get(ASSISTANT)) if isinstance(call, dict)]
+    return any(call.get("chain") for call in calls)
 
 
 def print_rows(rows: Sequence[Row], width: int, notes: Sequence[str] = ()) -> None:
@@ -68,10 +92,15 @@ def _stacked(rows: Sequence[Row]) -> list[Any]:
         lines.append(Text.assemble((row.persona, "user"), " with ", (row.assistant, "assistant")))
         figures = [
             f"  n {row.episodes}  U {number(row.user)}  L {number(row.assistant_payoff)}",
-            f"  √(U·L) {number(row.welfare)}  viol. {row.violations}  err. {row.errors}",
+            f"  √(U·L) {number(row.welfare)}  {_kept(row)}  err. {row.errors}",
         ]
         lines.extend(map(Text, figures))
     return [*lines, Text("")]
+
+
+def _kept(row: Row) -> str:
+    """Return harm done where there are replies, else how many moves were made."""
+    return f"viol. {row.violations}" if row.moves is None else f"moves {number(row.moves, digits=1)}"
 
 
 def number(value: float | None, *, digits: int = 2) -> str:

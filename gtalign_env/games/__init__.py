@@ -16,6 +16,7 @@ from gtalign_env.games.equilibrium import Equilibrium
 from gtalign_env.games.maximin import Security
 from gtalign_env.games.quantal import Quantal
 from gtalign_env.games.quantal_fit import RationalityFit
+from gtalign_env.games.regret import Regret
 from gtalign_env.games.stackelberg import Stackelberg
 from gtalign_env.games.taxonomy import Class2x2
 from gtalign_env.games.tree import BackwardInduction, Decision, GameTree, Leaf, Path
@@ -36,6 +37,7 @@ __all__ = [
     "Path",
     "Quantal",
     "RationalityFit",
+    "Regret",
     "Removal",
     "Security",
     "Stackelberg",

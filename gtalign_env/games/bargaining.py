@@ -25,10 +25,12 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gtalign_env.comparing import ROUNDING
 from gtalign_env.errors import UnknownNameError, UsageError
 from gtalign_env.games.cells import as_bimatrix
 from gtalign_env.games.hull import frontier
 from gtalign_env.games.maximin import security
+from gtalign_env.inputs import finite
 
 __all__ = ["Bargain", "Disagreement", "Solution", "bargain", "disagreement_point"]
 
@@ -38,7 +40,9 @@ Disagreement = tuple[float, float] | Literal["zero", "maximin"]
 """What happens without agreement: a point in utils, nothing, or what each player can secure alone by mixing."""
 
 _TOLERANCE = 1e-9
-"""Difference that counts as none, as a share of the largest feasible gain."""
+"""Difference that counts as none between outcomes, as a share of the largest feasible gain."""
+_ULPS = 4 * float(np.finfo(np.float64).eps)
+"""What rounding may cost at a payoff or at the disagreement point, as a share of the larger one."""
 _DUST = 1e-13
 """Probability that is a rounding error."""
 
@@ -94,8 +98,8 @@ def bargain(
         hull: Whether lotteries over cells are feasible.
 
     Raises:
-        UsageError: The arrays are no bimatrix of finite numbers, there is no such solution, or the disagreement is neither
-            a pair of finite numbers nor one of the names.
+        UsageError: The arrays are no bimatrix of finite numbers, there is no such solution, the disagreement is neither a pair
+            of finite numbers nor one of the names, or gains over it are too large for a float.
 
     Example:
         >>> found = bargain([[4, 0], [0, 1]], [[1, 0], [0, 4]], hull=True)
@@ -106,8 +110,10 @@ def bargain(
     if solution not in get_args(Solution):
         raise UnknownNameError("bargaining solution", solution, get_args(Solution))
     point = disagreement_point(rows, columns, disagreement)
-    gains = np.stack([rows.ravel() - point[0], columns.ravel() - point[1]])  # (2, cells)
-    candidates = _lotteries(gains, solution) if hull else _cells(gains)
+    payoffs = np.stack([rows.ravel(), columns.ravel()])  # (2, cells)
+    gains = _gains(payoffs, point)
+    slack = _slack(payoffs, point, computed=disagreement == "maximin")
+    candidates = _lotteries(gains, slack, solution) if hull else _cells(gains, slack)
     if not len(candidates.weights):
         return Bargain(
             solution=solution, disagreement=point, mixture=(), ties=(), user_payoff=point[0], assistant_payoff=point[1]
@@ -141,7 +147,7 @@ def disagreement_point(user: ArrayLike, assistant: ArrayLike, disagreement: Disa
         return security(user, assistant, "user").value, security(user, assistant, "assistant").value
     try:
         mine, theirs = (float(value) for value in disagreement)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         mine = theirs = float("nan")
     if not np.isfinite([mine, theirs]).all():
         raise UsageError(
@@ -158,19 +164,32 @@ class _Candidates:
     weights: Sequence[tuple[tuple[int, float], ...]]
 
 
-def _cells(gains: NDArray[np.float64]) -> _Candidates:
-    slack = _TOLERANCE * float(np.abs(gains).max())
+def _gains(payoffs: NDArray[np.float64], point: tuple[float, float]) -> NDArray[np.float64]:
+    with np.errstate(over="ignore"):
+        found: NDArray[np.float64] = payoffs - np.array(point)[:, None]
+    return finite(found, "bargaining: expected gains over the disagreement point that a float can hold")
+
+
+def _slack(payoffs: NDArray[np.float64], point: tuple[float, float], *, computed: bool) -> NDArray[np.float64]:
+    """Return which loss each side may have made by rounding alone, shape (2, cells); a computed point is less precise."""
+    slack: NDArray[np.float64] = _ULPS * np.maximum(np.abs(payoffs), np.abs(point)[:, None])
+    if computed:
+        spread = ROUNDING * payoffs.max(axis=1, keepdims=True) - ROUNDING * payoffs.min(axis=1, keepdims=True)
+        slack = np.maximum(slack, spread)
+    return slack
+
+
+def _cells(gains: NDArray[np.float64], slack: NDArray[np.float64]) -> _Candidates:
     feasible = np.flatnonzero((gains >= -slack).all(axis=0))
     return _Candidates(np.clip(gains[:, feasible], 0.0, None), [((int(cell), 1.0),) for cell in feasible])
 
 
-def _lotteries(gains: NDArray[np.float64], solution: Solution) -> _Candidates:
+def _lotteries(gains: NDArray[np.float64], slack: NDArray[np.float64], solution: Solution) -> _Candidates:
     """Return what may be best on the frontier: the ends of its pieces, and on each piece the best point inside.
 
     A piece of the frontier is gains[a] + t·(gains[b] − gains[a]), cut to where nobody loses.
     """
-    slack = _TOLERANCE * float(np.abs(gains).max())  # for a disagreement point that rounding puts beyond the frontier
-    pieces = _pieces(gains, 0.0) or _pieces(gains, slack)
+    pieces = _pieces(gains, gains) or _pieces(gains, gains + slack)  # rounding may put the point beyond the frontier
     if not pieces:
         return _Candidates(np.empty((2, 0)), [])
     ends = [_between(gains, a, b, t) for a, b, span in pieces for t in span]
@@ -185,12 +204,12 @@ def _lotteries(gains: NDArray[np.float64], solution: Solution) -> _Candidates:
     return _Candidates(np.clip(np.transpose(points), 0.0, None), weights)
 
 
-def _pieces(gains: NDArray[np.float64], slack: float) -> list[tuple[int, int, tuple[float, float]]]:
-    """Return the pieces of the frontier on which nobody loses more than ``slack``: both corners and the range of t."""
+def _pieces(gains: NDArray[np.float64], lenient: NDArray[np.float64]) -> list[tuple[int, int, tuple[float, float]]]:
+    """Return the pieces of the frontier on which nobody loses, leniently: both corners and the range of t."""
     corners = frontier(*gains)
     found = []
     for a, b in zip(corners, corners[1:] or corners, strict=False):
-        span = _no_loss(gains[:, a] + slack, gains[:, b] + slack)
+        span = _no_loss(lenient[:, a], lenient[:, b])
         if span is not None:
             found.append((a, b, span))
     return found
@@ -219,9 +238,8 @@ def _turning_point(
     """Return the t at which the product is largest, or the (relative) gains are equal; 0 on a piece of no length."""
     (x, y), (dx, dy) = start, step
     if solution == "nash":
-        bend = 2.0 * dx * dy  # of the product (x + t dx)(y + t dy), negative
-        return float(-(x * dy + y * dx) / bend) if bend else 0.0
-    across, along = ideal if solution == "kalai_smorodinsky" else (1.0, 1.0)
+        return float(-(x / dx + y / dy) / 2.0) if dx and dy else 0.0  # of the product (x + t dx)(y + t dy)
+    across, along = ideal / (ideal.max() or 1.0) if solution == "kalai_smorodinsky" else (1.0, 1.0)
     slope = dx * along - dy * across  # of x/across − y/along, positive
     return float((y * across - x * along) / slope) if slope else 0.0
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gtalign_env.errors import UnknownNameError
+from gtalign_env.errors import UnknownNameError, UsageError
 from gtalign_env.games.bargaining import Bargain, Disagreement, Solution, bargain
 from gtalign_env.games.cells import as_bimatrix, move_names, pareto_cells, pure_nash_cells
 from gtalign_env.games.correlated import Correlated, Objective, correlated_equilibrium, correlated_range
@@ -19,6 +19,7 @@ from gtalign_env.games.maximin import Security, security
 from gtalign_env.games.nash import extreme_equilibria, find_equilibrium
 from gtalign_env.games.quantal import Quantal, quantal_response
 from gtalign_env.games.quantal_fit import RationalityFit, fit_rationality
+from gtalign_env.games.regret import Regret, external_regret, nash_conv, swap_regret, welfare_regret
 from gtalign_env.games.stackelberg import Stackelberg, Ties, commitment
 from gtalign_env.games.taxonomy import Class2x2, classify, subgame_classes
 from gtalign_env.types import Role
@@ -78,11 +79,11 @@ class Bimatrix:
         """Return the game as code that makes it."""
         return f"Bimatrix({self.user.tolist()}, {self.assistant.tolist()}, {self.user_moves}, {self.assistant_moves})"
 
-    def pure_nash(self, *, tolerance: float = 1e-9) -> list[tuple[str, str]]:
-        """Return the pure Nash equilibria as (row, column) names, row by row."""
+    def pure_nash(self, *, tolerance: float | None = None) -> list[tuple[str, str]]:
+        """Return the pure Nash equilibria as (row, column) names, row by row; by default the pure ones of ``nash()``."""
         return self._named(pure_nash_cells(self.user, self.assistant, tolerance=tolerance))
 
-    def pareto(self, *, tolerance: float = 1e-9) -> list[tuple[str, str]]:
+    def pareto(self, *, tolerance: float | None = None) -> list[tuple[str, str]]:
         """Return the cells that no other cell Pareto-dominates, as (row, column) names, row by row."""
         return self._named(pareto_cells(self.user, self.assistant, tolerance=tolerance))
 
@@ -198,6 +199,42 @@ class Bimatrix:
         """
         return price_of_anarchy(self.user, self.assistant, welfare, concept=concept)
 
+    def nash_conv(self, user: Sequence[float], assistant: Sequence[float]) -> float:
+        """Return what both together gain by best responses to a pair of mixed strategies (see ``games.regret``), utils.
+
+        Example:
+            >>> Bimatrix([[5, 0], [10, 1]], [[5, 10], [0, 1]]).nash_conv((0.5, 0.5), (0.5, 0.5))
+            3.0
+        """
+        return nash_conv(self.user, self.assistant, user, assistant)
+
+    def regret(self, plays: Sequence[tuple[str, str]], *, swap: bool = False) -> Regret:
+        """Return what each player would have gained in total over these (row, column) names (see ``games.regret``), utils.
+
+        Args:
+            plays: The cells played, by the names of their moves.
+            swap: Replace each move by the best one for it (swap regret), not all moves by a single one (external regret).
+
+        Raises:
+            UsageError: There is no play, or one with a move that the game does not have.
+
+        Example:
+            >>> game = Bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]], ("C", "D"), ("C", "D"))
+            >>> game.regret([("C", "C"), ("C", "D")])
+            Regret(user=3.0, assistant=2.0)
+        """
+        return (swap_regret if swap else external_regret)(self.user, self.assistant, self.cells(plays))
+
+    def welfare_regret(self, plays: Sequence[tuple[str, str]], welfare: str | Criterion = "utilitarian") -> float:
+        """Return how much welfare these (row, column) names left on the table, summed over them (see ``games.regret``).
+
+        Example:
+            >>> game = Bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]], ("C", "D"), ("C", "D"))
+            >>> game.welfare_regret([("C", "C"), ("D", "D")])
+            4.0
+        """
+        return welfare_regret(self.user, self.assistant, self.cells(plays), welfare)
+
     def classify(self) -> Class2x2:
         """Return which kind of 2×2 game this is (see ``games.taxonomy``).
 
@@ -224,7 +261,7 @@ class Bimatrix:
         """Return the indices of cells given by the names of their row and column.
 
         Raises:
-            UsageError: The game has no such move.
+            UsageError: The game has no such move, or a play is no pair of names.
 
         Example:
             >>> Bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]], ("C", "D"), ("C", "D")).cells([("D", "C")])
@@ -232,12 +269,16 @@ class Bimatrix:
         """
         rows = {name: i for i, name in enumerate(self.user_moves)}
         columns = {name: j for j, name in enumerate(self.assistant_moves)}
-        for row, column in plays:
-            if row not in rows:
+        try:
+            pairs = [(row, column, row in rows, column in columns) for row, column in plays]
+        except (TypeError, ValueError):
+            raise UsageError(f"bimatrix: expected plays as (row, column) names, got {plays!r}") from None
+        for row, column, is_row, is_column in pairs:
+            if not is_row:
                 raise UnknownNameError("row", row, rows)
-            if column not in columns:
+            if not is_column:
                 raise UnknownNameError("column", column, columns)
-        return [(rows[row], columns[column]) for row, column in plays]
+        return [(rows[row], columns[column]) for row, column, _, _ in pairs]
 
     def _named(self, mask: NDArray[np.bool_]) -> list[tuple[str, str]]:
         return [(self.user_moves[int(i)], self.assistant_moves[int(j)]) for i, j in np.argwhere(mask)]

@@ -8,20 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gtalign_env.comparing import levelled, undominated
 from gtalign_env.errors import UsageError
+from gtalign_env.inputs import different_names, finite, floats
 
 __all__ = ["as_bimatrix", "move_names", "pareto_cells", "pure_nash_cells"]
 
 
-def pure_nash_cells(user: ArrayLike, assistant: ArrayLike, *, tolerance: float = 1e-9) -> NDArray[np.bool_]:
-    """Return the mask of pure Nash equilibria: no player gains more than ``tolerance`` by deviating alone.
+def pure_nash_cells(user: ArrayLike, assistant: ArrayLike, *, tolerance: float | None = None) -> NDArray[np.bool_]:
+    """Return the mask of pure Nash equilibria: nobody gains by deviating alone.
 
-    Many games of one shape are answered at once when the arrays have leading axes.
+    Without a tolerance, payoffs of a player that differ by rounding alone are a tie (``comparing.levelled``). These are then the
+    pure ones among ``nash.extreme_equilibria``. Many games of one shape are answered at once when the arrays have leading axes.
 
     Args:
         user: The row player's payoffs, shape (..., m, n).
         assistant: The column player's payoffs, the same shape.
-        tolerance: Gain that does not count, utils.
+        tolerance: Gain that does not count, utils; for payoffs that were measured.
 
     Returns:
         Booleans of the same shape.
@@ -36,19 +39,21 @@ def pure_nash_cells(user: ArrayLike, assistant: ArrayLike, *, tolerance: float =
         (10000, 2, 3)
     """
     rows, columns = as_bimatrix(user, assistant, many=True)
+    if tolerance is None:
+        rows, columns, tolerance = levelled(rows, axes=2), levelled(columns, axes=2), 0.0
     best_row = rows >= rows.max(axis=-2, keepdims=True) - tolerance
     best_column = columns >= columns.max(axis=-1, keepdims=True) - tolerance
     found: NDArray[np.bool_] = best_row & best_column
     return found
 
 
-def pareto_cells(user: ArrayLike, assistant: ArrayLike, *, tolerance: float = 1e-9) -> NDArray[np.bool_]:
+def pareto_cells(user: ArrayLike, assistant: ArrayLike, *, tolerance: float | None = None) -> NDArray[np.bool_]:
     """Return the mask of cells that no other cell dominates: at least as good for both, and better for one.
 
     Args:
         user: The row player's payoffs, shape (..., m, n).
         assistant: The column player's payoffs, the same shape.
-        tolerance: Difference that counts as none, utils.
+        tolerance: Difference that counts as none, utils; by default rounding alone (``comparing.levelled``).
 
     Returns:
         Booleans of the same shape.
@@ -61,15 +66,8 @@ def pareto_cells(user: ArrayLike, assistant: ArrayLike, *, tolerance: float = 1e
         [[False, True, False], [False, True, False]]
     """
     rows, columns = as_bimatrix(user, assistant, many=True)
-    flat_user, flat_assistant = (array.reshape(*array.shape[:-2], -1) for array in (rows, columns))
-    gain_user = (
-        flat_user[..., None, :] - flat_user[..., :, None]
-    )  # (..., from, to): what moving to the other cell brings
-    gain_assistant = flat_assistant[..., None, :] - flat_assistant[..., :, None]
-    no_loss = (gain_user >= -tolerance) & (gain_assistant >= -tolerance)
-    dominated = (no_loss & ((gain_user > tolerance) | (gain_assistant > tolerance))).any(axis=-1)
-    found: NDArray[np.bool_] = np.logical_not(dominated).reshape(rows.shape)
-    return found
+    flat = (*rows.shape[:-2], -1)
+    return undominated(rows.reshape(flat), columns.reshape(flat), tolerance=tolerance).reshape(rows.shape)
 
 
 def as_bimatrix(
@@ -89,15 +87,16 @@ def as_bimatrix(
         >>> as_bimatrix([[1, 2]], [[3, 4]])[1]
         array([[3., 4.]])
     """
-    rows, columns = (_as_floats(side, matrix) for side, matrix in (("user", user), ("assistant", assistant)))
+    rows, columns = (
+        floats(matrix, f"bimatrix: expected the {side}'s payoffs as rows of numbers of one length")
+        for side, matrix in (("user", user), ("assistant", assistant))
+    )
     flat = rows.ndim >= 2 if many else rows.ndim == 2
     if not flat or rows.shape != columns.shape or not rows.size:
         raise UsageError(
             f"bimatrix: expected two matrices of one shape with at least one cell, got shapes {rows.shape} and {columns.shape}"
         )
-    if not (np.isfinite(rows).all() and np.isfinite(columns).all()):
-        raise UsageError("bimatrix: expected finite payoffs, got NaN or infinity")
-    return rows, columns
+    return finite(rows, "bimatrix: expected finite payoffs"), finite(columns, "bimatrix: expected finite payoffs")
 
 
 def move_names(names: Sequence[Any], label: str, count: int) -> tuple[str, ...]:
@@ -115,16 +114,4 @@ def move_names(names: Sequence[Any], label: str, count: int) -> tuple[str, ...]:
         >>> move_names((), "rows", 2), move_names(("VQ", "DQ"), "rows", 2)
         (('1', '2'), ('VQ', 'DQ'))
     """
-    found = tuple(str(name) for name in names) or tuple(str(i + 1) for i in range(count))
-    if len(found) != count or len(set(found)) != count:
-        raise UsageError(f"bimatrix: expected {count} different names of {label}, got {list(names)!r}")
-    return found
-
-
-def _as_floats(side: str, matrix: ArrayLike) -> NDArray[np.float64]:
-    try:
-        return np.array(matrix, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"bimatrix: expected the {side}'s payoffs as rows of numbers of one length, got {matrix!r}"
-        ) from None
+    return different_names(names, count, "bimatrix", label)

@@ -20,13 +20,13 @@ from gtalign_env.games.equilibrium import Equilibrium
 from gtalign_env.games.nash import extreme_equilibria
 from gtalign_env.welfare import Criterion, make_welfare
 
-__all__ = ["Concept", "Efficiency", "price_of_anarchy"]
+__all__ = ["Concept", "Efficiency", "compare_welfare", "price_of_anarchy"]
 
 Concept = Literal["nash", "correlated", "coarse"]
 """Which outcomes count as equilibria: Nash, correlated or coarse correlated."""
 
-_TOLERANCE = 1e-9
-"""Welfare this near to 0 counts as 0, as a share of the largest absolute welfare of a cell."""
+_ROUNDED, _SOLVED = 16 * float(np.finfo(np.float64).eps), 1e-9
+"""By how much welfare may be off, as a share of the largest absolute welfare: by rounding, and from a linear program."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,12 +40,12 @@ class Efficiency:
 
     welfare: str
     """Name of the welfare function."""
-    concept: Concept
-    """Which outcomes count as equilibria."""
+    concept: str
+    """Which outcomes count as equilibria: a ``Concept``; in games of other forms ``subgame-perfect``, ``perfect Bayesian``."""
     best: float
-    """The largest welfare of a cell, W*."""
+    """The largest welfare of a cell, or of another outcome, W*."""
     least: float
-    """The smallest welfare of a cell."""
+    """The smallest one."""
     worst_equilibrium: float
     """The smallest expected welfare of an equilibrium."""
     best_equilibrium: float
@@ -117,17 +117,38 @@ def price_of_anarchy(
             f"price of anarchy: expected the welfare {criterion.name!r} to be a finite number in every cell, "
             f"got {values.tolist()}"
         )
-    worst, best = _span(rows, columns, values, concept)
-    size = float(np.abs(values).max())
+    reached = _span(rows, columns, values, concept)
+    error = _ROUNDED if concept == "nash" else _SOLVED
+    return compare_welfare(values, reached, welfare=criterion.name, concept=concept, error=error)
+
+
+def compare_welfare(
+    outcomes: ArrayLike, equilibria: ArrayLike, *, welfare: str, concept: str, error: float = _ROUNDED
+) -> Efficiency:
+    """Compare equilibria with the best outcome, both given by their welfare: the price of anarchy of a game of any form.
+
+    Args:
+        outcomes: Welfare of all outcomes, of any shape, finite.
+        equilibria: Welfare of the equilibria, at least one of them.
+        welfare: Name of the welfare function.
+        concept: Which outcomes count as equilibria.
+        error: By how much the equilibria's welfare may be off, as a share of the largest absolute welfare.
+
+    Example:
+        >>> compare_welfare([2, 6, 3], [2, 3], welfare="utilitarian", concept="subgame-perfect").anarchy
+        3.0
+    """
+    values, reached = np.asarray(outcomes, dtype=np.float64), np.asarray(equilibria, dtype=np.float64)
+    worst, best = float(reached.min()), float(reached.max())
+    noise = error * float(np.abs(values).max())
     ratios, reasons = [], []
     for which, value in (("worst", worst), ("best", best)):
-        defined = value > _TOLERANCE * size
+        defined = value > noise
         ratios.append(float(values.max()) / value if defined else None)
         if not defined:
-            shown = 0.0 if abs(value) <= _TOLERANCE * size else value
-            reasons.append(f"the {which} equilibrium's welfare is {shown:g}, not positive")
+            reasons.append(f"the {which} equilibrium's welfare is {_not_positive(value, noise)}")
     return Efficiency(
-        welfare=criterion.name,
+        welfare=welfare,
         concept=concept,
         best=float(values.max()),
         least=float(values.min()),
@@ -137,6 +158,12 @@ def price_of_anarchy(
         stability=ratios[1],
         reason="; ".join(reasons),
     )
+
+
+def _not_positive(value: float, noise: float) -> str:
+    if value and abs(value) <= noise:
+        return "0 but for rounding, not positive"
+    return f"{value:g}, not positive"
 
 
 def _span(

@@ -16,14 +16,17 @@ from gtalign_env.games.rational import Integers
 __all__ = ["TOLERANCE", "Equilibrium", "checked_equilibrium", "deviation_gains"]
 
 TOLERANCE = 1e-9
-"""What a player may gain by deviating from a returned equilibrium, as a share of the player's largest absolute payoff."""
+"""What a player may gain by deviating from a returned equilibrium, as a share of the spread of the player's payoffs."""
+_ROUNDED = 64 * float(np.finfo(np.float64).eps)
+"""What rounding may add to it, as a share of the largest absolute payoff."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Equilibrium:
     """A Nash equilibrium: two mixed strategies, each a best response to the other.
 
-    Numbers are fractions where the payoffs allow exact arithmetic (see ``games.rational``), else floats.
+    Numbers are fractions, and then nobody gains anything at all by deviating; but floats in a game with payoffs that differ by
+    rounding alone, which are taken for ties (see ``games.rational``).
 
     Example:
         >>> Equilibrium(user=(1, 0), assistant=(0, 1), user_payoff=0, assistant_payoff=2, exact=True).is_pure
@@ -39,7 +42,7 @@ class Equilibrium:
     assistant_payoff: Fraction | float
     """The assistant's expected payoff, utils."""
     exact: bool
-    """Whether nobody gains anything at all by deviating; else at most ``TOLERANCE`` of the largest payoff."""
+    """Whether nobody gains anything at all by deviating; else at most ``TOLERANCE`` of the spread."""
 
     @property
     def is_pure(self) -> bool:
@@ -108,13 +111,14 @@ def _rounded(
     user: NDArray[np.float64], assistant: NDArray[np.float64], row: tuple[float, ...], column: tuple[float, ...]
 ) -> Equilibrium:
     """Make an equilibrium of floats, checked against the payoffs as they were given."""
-    gains = deviation_gains(user, assistant, row, column)
-    for gain, payoffs in zip(gains, (user, assistant), strict=True):
-        scale = float(np.abs(payoffs).max())
-        if gain > TOLERANCE * scale:
+    sizes = [float(np.abs(payoffs).max()) or 1.0 for payoffs in (user, assistant)]
+    scaled = user / sizes[0], assistant / sizes[1]  # no difference of these overflows
+    for gain, payoffs, size in zip(deviation_gains(*scaled, row, column), scaled, sizes, strict=True):
+        allowed = TOLERANCE * float(np.ptp(payoffs)) + _ROUNDED
+        if gain > allowed:
             raise SolverError(
-                f"nash: a solution failed its check: a player gains {gain:g} by deviating, where at most {TOLERANCE:g} "
-                f"of the largest payoff {scale:g} is allowed; please report the game"
+                f"nash: a solution failed its check: a player gains {gain * size:g} by deviating, where at most "
+                f"{allowed * size:g} is allowed; please report the game"
             )
     x, y = np.array(row), np.array(column)
     return Equilibrium(

@@ -1,36 +1,11 @@
-"""The plane of both payoffs: which points no other one dominates, and the frontier of what mixing can reach."""
+"""The plane of both payoffs: the convex hull of points, and the frontier of what mixing can reach."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["frontier", "hull_vertices", "undominated"]
-
-
-def undominated(user: ArrayLike, assistant: ArrayLike, *, tolerance: float = 1e-9) -> NDArray[np.bool_]:
-    """Return which of many points no other one Pareto-dominates, in O(n log n).
-
-    The same rule as ``games.cells.pareto_cells``, for lists of points too long to compare all pairs.
-
-    Args:
-        user: The user's payoffs, shape (n,).
-        assistant: The assistant's payoffs, shape (n,).
-        tolerance: Difference that counts as none, utils.
-
-    Example:
-        >>> undominated([1, 4, 3, 3], [1, 0, 3, 2]).tolist()
-        [False, True, True, False]
-    """
-    u, a = np.asarray(user, dtype=np.float64), np.asarray(assistant, dtype=np.float64)
-    order = np.argsort(-u, kind="stable")
-    falling = -u[order]
-    # highest[k]: the most the assistant gets among the k points that are best for the user
-    highest = np.concatenate([[-np.inf], np.maximum.accumulate(a[order])])
-    better = highest[np.searchsorted(falling, -(u + tolerance), side="left")]  # where the user gains
-    no_worse = highest[np.searchsorted(falling, -(u - tolerance), side="right")]  # where the user does not lose
-    found: NDArray[np.bool_] = (better < a - tolerance) & (no_worse <= a + tolerance)
-    return found
+__all__ = ["frontier", "hull_vertices"]
 
 
 def hull_vertices(user: ArrayLike, assistant: ArrayLike) -> list[int]:
@@ -47,7 +22,7 @@ def hull_vertices(user: ArrayLike, assistant: ArrayLike) -> list[int]:
     ordered = sorted((int(i) for i in first), key=lambda i: (u[i], a[i]))
     if len(ordered) == 1:
         return ordered
-    points = list(zip(u.tolist(), a.tolist(), strict=True))
+    points = list(zip(_near_one(u).tolist(), _near_one(a).tolist(), strict=True))
     lower, upper = _chain(ordered, points), _chain(ordered[::-1], points)
     return lower[:-1] + upper[:-1]
 
@@ -72,6 +47,12 @@ def frontier(user: ArrayLike, assistant: ArrayLike) -> list[int]:
     first = max(range(len(corners)), key=lambda k: (a[corners[k]], u[corners[k]]))  # the assistant's best
     way = (first - last) % len(corners)  # counter-clockwise from the user's best to the assistant's
     return [corners[(last + k) % len(corners)] for k in range(way, -1, -1)]
+
+
+def _near_one(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return numbers divided by a power of two, so that products of them neither overflow nor vanish."""
+    scaled: NDArray[np.float64] = np.ldexp(numbers, -np.frexp(np.abs(numbers).max())[1])
+    return scaled
 
 
 def _chain(ordered: list[int], points: list[tuple[float, float]]) -> list[int]:

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from gtalign_env.errors import SolverError, UsageError
 from gtalign_env.games.cells import as_bimatrix
 
-__all__ = ["Quantal", "principal_branch", "quantal_response"]
+__all__ = ["Quantal", "payoff_spread", "principal_branch", "quantal_response"]
 
 Floats = NDArray[np.float64]
 
@@ -107,18 +107,46 @@ def principal_branch(
     targets = [float(target) for target in rationalities]
     if any(not math.isfinite(t) or t < 0 for t in targets) or sorted(targets) != targets:
         raise UsageError(f"quantal response: expected rising rationalities ≥ 0, got {list(rationalities)!r}")
-    scale = (float(max(np.ptp(rows), np.ptp(columns))) or 1.0) * _WEIGHT
-    field = _Field((rows - rows.max()) * (mix[0] / scale), (columns - columns.max()) * (mix[1] / scale))
+    spread = payoff_spread(rows, columns)
+    if not spread:  # nothing is at stake
+        x, y = (np.full(moves, 1.0 / moves) for moves in rows.shape)
+        return [_result(rows, columns, x, y, (t * mix[0], t * mix[1]), 0.0) for t in targets]
+    field = _Field(_below_best(rows, spread) * (mix[0] / _WEIGHT), _below_best(columns, spread) * (mix[1] / _WEIGHT))
     found = []
     curve = _trace(field)
     before = after = next(curve)
     for target in targets:
-        wanted = target * scale
+        wanted = target * spread * _WEIGHT
         while after[-1] < wanted:
             before, after = after, next(curve)
         before = _polish(field, before, after, wanted)
-        found.append(_checked(rows, columns, *field.strategies(before), (target * mix[0], target * mix[1])))
+        x, y = field.strategies(before)
+        missed = _missed(field, x, y, wanted)
+        found.append(_result(rows, columns, x, y, (target * mix[0], target * mix[1]), missed))
     return found
+
+
+def payoff_spread(rows: Floats, columns: Floats) -> float:
+    """Return the larger of both players' spreads, utils: the largest payoff less the smallest.
+
+    Raises:
+        UsageError: It is too large for a float.
+
+    Example:
+        >>> payoff_spread(np.array([[3.0, 0.0]]), np.array([[1.0, 5.0]]))
+        4.0
+    """
+    with np.errstate(over="ignore"):
+        spread = float(max(np.ptp(rows), np.ptp(columns)))
+    if math.isinf(spread):
+        raise UsageError("quantal response: expected payoffs whose difference a float can hold; use a larger unit")
+    return spread
+
+
+def _below_best(payoffs: Floats, spread: float) -> Floats:
+    """Return by how much each payoff falls short of the largest, as a share of the spread."""
+    short: Floats = (payoffs - payoffs.max()) / spread
+    return short
 
 
 def _as_pair(rationality: float | tuple[float, float]) -> tuple[float, float]:
@@ -274,14 +302,20 @@ def _polish(field: _Field, before: Floats, after: Floats, wanted: float) -> Floa
     return found
 
 
-def _checked(rows: Floats, columns: Floats, x: Floats, y: Floats, rationality: tuple[float, float]) -> Quantal:
-    """Make the result, after checking that each side responds to the other."""
-    mine, theirs = rationality[0] * (rows @ y), rationality[1] * (x @ columns)
+def _missed(field: _Field, x: Floats, y: Floats, rationality: float) -> float:
+    """Return by how much each side's chances miss the response to the other's, having checked that it is little."""
+    mine, theirs = rationality * (field.user @ y), rationality * (x @ field.assistant)
     missed = max(
         float(np.abs(x - _softmax(mine[1:] - mine[0])).max()), float(np.abs(y - _softmax(theirs[1:] - theirs[0])).max())
     )
     if not missed <= _TOLERANCE:
         raise SolverError(f"quantal response: a solution misses its equations by {missed:g}; please report the game")
+    return missed
+
+
+def _result(
+    rows: Floats, columns: Floats, x: Floats, y: Floats, rationality: tuple[float, float], missed: float
+) -> Quantal:
     return Quantal(
         rationality=rationality,
         user=tuple(x.tolist()),

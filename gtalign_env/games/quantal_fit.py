@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gtalign_env.errors import UnknownNameError, UsageError
 from gtalign_env.games.cells import as_bimatrix
-from gtalign_env.games.quantal import principal_branch
+from gtalign_env.games.quantal import payoff_spread, principal_branch
 from gtalign_env.games.regret import as_plays
 from gtalign_env.types import Role
 
@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 
 _GRID = np.concatenate([[0.0], np.geomspace(1e-2, 1e3, 76)])
 """Rationality times spread of payoffs at which the likelihood is looked at first; the last stands for infinity."""
+_LEAST_SPREAD = 1e-300
+"""Spread of payoffs below which λ per util, and the distance between two of them, are too large for a float."""
 _ZOOMS, _POINTS = 7, 17
 """How often a stretch of λ is divided, and into how many points; rounding leaves the peak uncertain by some 1e-7."""
 _FLAT, _SAME = 1e-9, 1e-12
@@ -90,7 +92,13 @@ def fit_rationality(
         found = principal_branch(rows, columns, rationalities.tolist())
         return np.array([_log(counts[0], one.user) + _log(counts[1], one.assistant) for one in found])
 
-    grid = _GRID / (float(max(np.ptp(rows), np.ptp(columns))) or 1.0)
+    spread = payoff_spread(rows, columns) or 1.0
+    if spread < _LEAST_SPREAD:
+        raise UsageError(
+            f"rationality: expected payoffs that differ by at least {_LEAST_SPREAD:g} utils, or not at all, got {spread:g}: λ "
+            "per util would be too large for a float; use a smaller unit"
+        )
+    grid = _GRID / spread
     values = likelihood(grid)
     best, most = _peak(grid, values, likelihood)
     floor = most - NormalDist().inv_cdf((1.0 + level) / 2.0) ** 2 / 2.0

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gtalign_env.errors import UsageError
-from gtalign_env.games.signalling import Floats, as_prior, game_array, names_of
+from gtalign_env.games.signalling import Floats, as_prior, game_array
+from gtalign_env.inputs import different_names
 
 __all__ = ["MOST_ASSIGNMENTS", "MenuAudit", "MenuOutcome", "ScreeningGame", "audit_menu"]
 
@@ -150,8 +151,8 @@ class ScreeningGame:
             )
         for name, array in (("prior", prior), ("user", user), ("assistant", assistant)):
             object.__setattr__(self, name, array)
-        object.__setattr__(self, "types", names_of("types", types, user.shape[0]))
-        object.__setattr__(self, "contracts", names_of("contracts", contracts, user.shape[1]))
+        object.__setattr__(self, "types", different_names(types, user.shape[0], "types"))
+        object.__setattr__(self, "contracts", different_names(contracts, user.shape[1], "contracts"))
 
     def __repr__(self) -> str:
         """Return the names and the prior; the arrays are long."""
@@ -238,17 +239,24 @@ class ScreeningGame:
         meant = [names.index(choice) for choice in choices]
         return audit_menu(np.pad(self.user, ((0, 0), (0, 1)))[:, meant])
 
-    def competitive_menu(self) -> MenuOutcome:
+    def competitive_menu(self) -> MenuOutcome | None:
         """Return the menu that competition leaves: the best contract for each type that does not lose money on it.
 
         The construction of Rothschild & Stiglitz (1976): types in order, from the one that nobody envies less to the others
         (high risks first); each gets its favourite among the contracts that at least break even on it and that no earlier
         type would rather have; ties go to the provider. ``upset_by`` says whether an entrant could break the result.
 
+        Returns:
+            The menu; ``None`` where the construction fails: a type would rather have a contract that was meant for an earlier
+            one. That happens where the game lacks single crossing, or where its types are in another order.
+
         Example:
             >>> game = ScreeningGame([0.5, 0.5], [[3, 1], [2, 4]], [[0, 2], [0, 0]], ("risky", "safe"), ("full", "partial"))
             >>> game.competitive_menu().choices
             ('full', 'partial')
+            >>> game = ScreeningGame([0.5, 0.5], [[1, 3, -2], [0, 3, 2]], [[0, 0, 0], [1, -1, 2]])
+            >>> game.competitive_menu() is None  # the first gets 3 from "2", and so would the second, instead of 2 from "3"
+            True
         """
         user, assistant = (np.pad(array, ((0, 0), (0, 1))) for array in (self.user, self.assistant))
         chosen: list[int] = []
@@ -258,7 +266,8 @@ class ScreeningGame:
                 open_to &= user[earlier] <= user[earlier, contract] + _GAIN
             liked = open_to & (user[t] >= user[t, open_to].max() - _GAIN)
             chosen.append(int(np.argmax(np.where(liked, assistant[t], -np.inf))))
-        return self._outcome([None if c == len(self.contracts) else c for c in chosen])
+        found = self._outcome([None if c == len(self.contracts) else c for c in chosen])
+        return found if self.audit(found.choices).works else None
 
     def upset_by(self, outcome: MenuOutcome) -> str | None:
         """Return a contract with which an entrant would earn money against a menu, by drawing types away; ``None`` if none.

@@ -16,12 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from gtalign_env.errors import UsageError
 from gtalign_env.games.bimatrix import Bimatrix
+from gtalign_env.inputs import different_names, finite, floats
 from gtalign_env.metrics.information import as_belief, entropy, mutual_information
 
 if TYPE_CHECKING:
     from gtalign_env.games.signalling_equilibria import SignallingEquilibrium
 
-__all__ = ["MOST_PROFILES", "Pooling", "SignallingGame", "as_prior", "game_array", "names_of", "pooling_kind"]
+__all__ = ["MOST_PROFILES", "Pooling", "SignallingGame", "as_prior", "game_array", "pooling_kind"]
 
 Floats = NDArray[np.float64]
 Pooling = Literal["pooling", "partial", "separating"]
@@ -77,7 +78,7 @@ class SignallingGame:
         for name, array in (("prior", prior), ("user", user), ("assistant", assistant)):
             object.__setattr__(self, name, array)
         for axis, field in enumerate(("types", "messages", "actions")):
-            object.__setattr__(self, field, names_of(field, getattr(self, field), user.shape[axis]))
+            object.__setattr__(self, field, different_names(getattr(self, field), user.shape[axis], field))
 
     @classmethod
     def cheap_talk(
@@ -109,7 +110,7 @@ class SignallingGame:
             game_array("cheap talk", side, array, dimensions=2)
             for side, array in (("user", user), ("assistant", assistant))
         ]
-        names = names_of("types", types, len(worth[0])) if messages is None else tuple(messages)
+        names = different_names(types, len(worth[0]), "types") if messages is None else tuple(messages)
         spoken = [np.repeat(array[:, None, :], len(names), axis=1) for array in worth]
         return cls(np.asarray(prior), spoken[0], spoken[1], tuple(types), names, tuple(actions))
 
@@ -289,31 +290,8 @@ def game_array(game: str, side: str, payoffs: Any, *, dimensions: int) -> Floats
         >>> game_array("screening", "user", [[1, 2]], dimensions=2).shape
         (1, 2)
     """
-    try:
-        array = np.array(payoffs, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"{game}: expected the {side}'s payoffs as numbers in rows of one length, got {payoffs!r}"
-        ) from None
+    array = floats(payoffs, f"{game}: expected the {side}'s payoffs as numbers in rows of one length")
     if array.ndim != dimensions or not array.size:
         raise UsageError(f"{game}: expected the {side}'s payoffs in {dimensions} dimensions, got shape {array.shape}")
-    if not np.isfinite(array).all():
-        raise UsageError(f"{game}: expected finite payoffs of the {side}, got NaN or infinity")
-    array.setflags(write=False)
+    finite(array, f"{game}: expected finite payoffs of the {side}").setflags(write=False)
     return array
-
-
-def names_of(label: str, names: Sequence[Any], count: int) -> tuple[str, ...]:
-    """Return so many different names, numbers when there are none.
-
-    Raises:
-        UsageError: There are more or fewer, or two are the same.
-
-    Example:
-        >>> names_of("types", (), 2)
-        ('1', '2')
-    """
-    found = tuple(str(name) for name in names) or tuple(str(i + 1) for i in range(count))
-    if len(found) != count or len(set(found)) != count:
-        raise UsageError(f"{label}: expected {count} different names, got {list(names)!r}")
-    return found

@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gtalign_env.comparing import undominated
 from gtalign_env.errors import UsageError
 from gtalign_env.games import tree_forms, tree_nodes, tree_solve
 from gtalign_env.games.bimatrix import Bimatrix
-from gtalign_env.games.hull import undominated
 from gtalign_env.games.tree_nodes import SEPARATOR, Decision, Leaf, Node, Nodes, Path, flatten
 from gtalign_env.games.tree_solve import BackwardInduction, Continuation
 

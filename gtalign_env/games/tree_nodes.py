@@ -229,7 +229,7 @@ def where(path: Sequence[str]) -> str:
     """
     if not path:
         return "the root"
-    name = SEPARATOR.join(path)
+    name = SEPARATOR.join(map(str, path))  # a move may turn out to be no string
     return repr(name if len(name) <= 200 else f"{name[:90]} … {name[-90:]}")
 
 
@@ -272,8 +272,10 @@ def _moves_of(node: Node, path: Sequence[str]) -> Iterable[tuple[str, Node]]:
     if isinstance(node, Leaf):
         for role in ("user", "assistant"):
             payoff = getattr(node, role)
-            if isinstance(payoff, bool) or not isinstance(payoff, numbers.Real) or not math.isfinite(payoff):
-                raise UsageError(f"game tree: expected finite payoffs at {where(path)}, got {payoff!r} for the {role}")
+            if not _is_payoff(payoff):
+                raise UsageError(
+                    f"game tree: expected finite payoffs at {where(path)}, got {reprlib.repr(payoff)} for the {role}"
+                )
         return ()
     if not isinstance(node, Decision):
         raise UsageError(f"game tree: expected a Leaf or a Decision at {where(path)}, got {reprlib.repr(node)}")
@@ -285,6 +287,13 @@ def _moves_of(node: Node, path: Sequence[str]) -> Iterable[tuple[str, Node]]:
         if not isinstance(move, str) or not move or SEPARATOR in move:
             raise UsageError(f"game tree: expected names of moves without '/' at {where(path)}, got {move!r}")
     return node.moves.items()
+
+
+def _is_payoff(payoff: object) -> bool:
+    try:
+        return isinstance(payoff, numbers.Real) and not isinstance(payoff, bool) and math.isfinite(payoff)
+    except OverflowError:  # a whole number beyond the largest float
+        return False
 
 
 def _nested_moves(part: Any, path: Sequence[str]) -> Iterable[tuple[str, Any]]:

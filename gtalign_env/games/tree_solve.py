@@ -207,6 +207,10 @@ def nash_paths(nodes: Nodes, *, tolerance: float = 1e-9) -> tuple[Path, ...]:
     A path is one exactly if at each of its decisions the mover gets, at the end, at least what it could still get behind
     every other move against an opponent who does nothing but keep it low. Threats need not be credible here.
 
+    Args:
+        nodes: The tree.
+        tolerance: Gain that does not count, as for ``solve``.
+
     Raises:
         UsageError: The tree has more than 100,000 paths.
 
@@ -217,12 +221,13 @@ def nash_paths(nodes: Nodes, *, tolerance: float = 1e-9) -> tuple[Path, ...]:
         ['stay out', 'enter/share']
     """
     held = {role: _held_down(nodes, role) for role in _ROLES}
+    margins = {role: _margins(nodes, role, tolerance) for role in _ROLES}
     found: list[Path] = []
     for path, index in nodes.histories():
         leaf = nodes.items[index]
         if isinstance(leaf, Leaf):
-            players, could = _temptations(nodes, path, held)
-            if all(payoff(leaf, role) >= could[role] - tolerance for role in _ROLES):
+            players, could = _temptations(nodes, path, held, margins)
+            if all(payoff(leaf, role) >= could[role] for role in _ROLES):
                 found.append(Path(moves=path, players=players, user=leaf.user, assistant=leaf.assistant))
     return tuple(found)
 
@@ -300,9 +305,9 @@ def _held_down(nodes: Nodes, role: Role) -> list[float]:
 
 
 def _temptations(
-    nodes: Nodes, path: tuple[str, ...], held: dict[Role, list[float]]
+    nodes: Nodes, path: tuple[str, ...], held: dict[Role, list[float]], margins: dict[Role, list[float]]
 ) -> tuple[tuple[Role, ...], dict[Role, float]]:
-    """Return who moves along a path, and the most each of them can be sure of by leaving it."""
+    """Return who moves along a path, and the most each of them can be sure of by leaving it, less what does not count."""
     players: list[Role] = []
     could: dict[Role, float] = dict.fromkeys(_ROLES, float("-inf"))
     index = nodes.root
@@ -310,7 +315,8 @@ def _temptations(
         node = nodes.items[index]
         assert isinstance(node, Decision)
         players.append(node.player)
-        aside = [held[node.player][child] for name, child in nodes.steps(index) if name != move]
+        margin = margins[node.player][index]
+        aside = [held[node.player][child] - margin for name, child in nodes.steps(index) if name != move]
         could[node.player] = max([could[node.player], *aside])
         index = dict(nodes.steps(index))[move]
     return tuple(players), could

@@ -18,14 +18,20 @@ from numpy.typing import NDArray
 
 from gtalign_env.errors import UsageError
 
-__all__ = ["MOST_VERTICES", "Vertex", "envelope_vertices"]
+__all__ = ["MOST_VERTICES", "MOST_WORK", "Vertex", "envelope_vertices"]
 
 MOST_VERTICES = 20_000
 """Corners that the enumeration holds at a time before it gives up."""
+MOST_WORK = 1_000_000_000
+"""Comparisons of corners that the enumeration makes before it gives up: a few seconds."""
+_PLAIN = 16
+"""How many comparisons of arrays take as long as one of Python's integers."""
 _WORD = 63
 """Labels that fit into one machine integer; more are compared as Python's integers."""
 _BATCH = 64
 """Corners from which on comparing them all at once pays."""
+_CHUNK = 1_000_000
+"""Comparisons that are made at once."""
 
 
 class Vertex(NamedTuple):
@@ -46,7 +52,7 @@ def envelope_vertices(payoffs: Sequence[Sequence[int]]) -> list[Vertex]:
         payoffs: The other's payoffs: one row per move of the other, one column per own move.
 
     Raises:
-        UsageError: There are more than ``MOST_VERTICES``.
+        UsageError: There are more than ``MOST_VERTICES``, or finding them takes more than ``MOST_WORK``.
 
     Example:
         >>> [(vertex.weights, vertex.value) for vertex in envelope_vertices([[2, 0], [0, 1]])]
@@ -59,9 +65,9 @@ def envelope_vertices(payoffs: Sequence[Sequence[int]]) -> list[Vertex]:
         [int(k == i) for k in range(own)] + [first[i] - row[i] for row in payoffs] for i in range(own)
     ]  # (own, own + others)
     rays.append([0] * own + [1] * others)  # upwards, the one direction without end
-    done = (1 << (own + 1)) - 1
+    done, work = (1 << (own + 1)) - 1, _Work()
     for place in range(own + 1, own + others):
-        rays = _cut(rays, place, done, own + 1)
+        rays = _cut(rays, place, done, own + 1, work)
         done |= 1 << place
     return [
         Vertex(tuple(ray[:own]), ray[own] + sum(map(int.__mul__, first, ray)), _zeros(ray))
@@ -70,20 +76,41 @@ def envelope_vertices(payoffs: Sequence[Sequence[int]]) -> list[Vertex]:
     ]
 
 
-def _cut(rays: list[list[int]], place: int, done: int, dimension: int) -> list[list[int]]:
+class _Work:
+    """What the enumeration has done so far."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def spend(self, comparisons: int) -> None:
+        """Count comparisons that are about to be made.
+
+        Raises:
+            UsageError: They are too many.
+        """
+        self.done += comparisons
+        if self.done > MOST_WORK:
+            raise _too_large(f"its best responses take more than {MOST_WORK:,} comparisons")
+
+
+def _too_large(why: str) -> UsageError:
+    return UsageError(
+        f"nash: this game is too large for a list of all equilibria ({why}); find_nash() finds one equilibrium at any size"
+    )
+
+
+def _cut(rays: list[list[int]], place: int, done: int, dimension: int, work: _Work) -> list[list[int]]:
     """Keep what lies on the good side of one more half-space, and add where its boundary cuts an edge."""
     above = [k for k, ray in enumerate(rays) if ray[place] > 0]
     below = [k for k, ray in enumerate(rays) if ray[place] < 0]
     if not below:
         return rays
     masks = [_zeros(ray) & done for ray in rays]
-    pairs = _edges(masks, above, below, dimension - 2)
+    pairs = _edges(masks, above, below, dimension - 2, work)
     kept = [ray for ray in rays if ray[place] >= 0]
     if len(kept) + len(pairs) > MOST_VERTICES:
-        raise UsageError(
-            f"nash: this game is too large for a list of all equilibria (its best responses meet in more than "
-            f"{MOST_VERTICES:,} corners); find_nash() finds one equilibrium at any size"
-        )
+        raise _too_large(f"its best responses meet in more than {MOST_VERTICES:,} corners")
+    work.spend(_PLAIN * len(pairs) * len(rays[0]))
     return kept + [_between(rays[high], rays[low], place) for high, low in pairs]
 
 
@@ -95,28 +122,38 @@ def _between(high: list[int], low: list[int], place: int) -> list[int]:
     return ray if divisor == 1 else [number // divisor for number in ray]
 
 
-def _edges(masks: list[int], above: list[int], below: list[int], needed: int) -> list[tuple[int, int]]:
+def _edges(masks: list[int], above: list[int], below: list[int], needed: int, work: _Work) -> list[tuple[int, int]]:
     """Return the pairs (above, below) of neighbours: no third ray lies on every half-space that the two share."""
     if len(masks) >= _BATCH and max(masks).bit_length() <= _WORD:
-        return _edges_batched(np.array(masks, dtype=np.int64), above, below, needed)
+        return _edges_batched(np.array(masks, dtype=np.int64), above, below, needed, work)
     found = []
     for high in above:
+        work.spend(_PLAIN * len(below))
         for low in below:
             common = masks[high] & masks[low]
-            if common.bit_count() >= needed and sum(common & mask == common for mask in masks) == 2:
+            if common.bit_count() < needed:
+                continue
+            work.spend(_PLAIN * len(masks))
+            if sum(common & mask == common for mask in masks) == 2:
                 found.append((high, low))
     return found
 
 
-def _edges_batched(masks: NDArray[np.int64], above: list[int], below: list[int], needed: int) -> list[tuple[int, int]]:
+def _edges_batched(
+    masks: NDArray[np.int64], above: list[int], below: list[int], needed: int, work: _Work
+) -> list[tuple[int, int]]:
     found = []
     lows = np.array(below)
+    rows = _CHUNK // len(masks) + 1
     for high in above:
         common = masks[high] & masks[lows]  # (below,)
-        likely = np.bitwise_count(common) >= needed
-        shared = common[likely, None]
-        alone = ((shared & masks) == shared).sum(axis=1) == 2
-        found += [(high, int(low)) for low in lows[likely][alone]]
+        likely = np.flatnonzero(np.bitwise_count(common) >= needed)
+        work.spend(len(below) + len(likely) * len(masks))
+        for first in range(0, len(likely), rows):
+            some = likely[first : first + rows]
+            shared = common[some, None]
+            alone = ((shared & masks) == shared).sum(axis=1) == 2
+            found += [(high, int(low)) for low in lows[some][alone]]
     return found
 
 

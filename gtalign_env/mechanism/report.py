@@ -13,7 +13,7 @@ from gtalign_env.finite import FiniteScenario
 from gtalign_env.mechanism.asking import AskingRates, asking_rates
 from gtalign_env.mechanism.participation import consumer_surplus, participation
 from gtalign_env.mechanism.stage import Cells, SolvedStage, solve_stage, type_names
-from gtalign_env.mechanism.surplus import deadweight_loss
+from gtalign_env.mechanism.surplus import deadweight_loss, provider_profit, verbosity_excess
 from gtalign_env.mix import UserMix
 from gtalign_env.pricing import PRICING, make_pricing, pricing_name
 from gtalign_env.protocols import PricingPolicy
@@ -80,7 +80,7 @@ class PricingRow:
     deadweight_loss: float
     """``W* − W``: the sum at the optimum less the sum in equilibrium, utils (>= 0)."""
     asking: AskingRates | None
-    """The ask-or-answer wedge; ``None`` where the assistant has no question to ask."""
+    """The ask-or-answer wedge, over the states in which the assistant has a question to ask; ``None`` where there are none."""
     exclusion: Mapping[str, float]
     """For each type the share of states in which it would rather stay away."""
     exclusion_rate: float
@@ -156,12 +156,7 @@ def _states(
 def _row(
     policy: PricingPolicy, stages: Stages, population: UserMix, outside: float | Mapping[str, float]
 ) -> PricingRow:
-    askings = [stage.asking for stage, _ in stages if stage.asking is not None]
-    price = _average(stages, lambda stage: stage.play * stage.exchange.price)
-    cost = _average(stages, lambda stage: stage.play * stage.exchange.cost)
-    answered = _average(stages, lambda stage: stage.play * stage.exchange.answered)
-    length = _average(stages, lambda stage: stage.play * stage.exchange.answered * stage.exchange.tokens)
-    wanted = _dot(population.shares, [theta.ideal_tokens for theta in population.types])
+    weights = [share for _, share in stages]
     return PricingRow(
         pricing=pricing_name(policy),
         states=len(stages),
@@ -169,19 +164,33 @@ def _row(
         optimum=_cells([(stage, share, (stage.optimum,)) for stage, share in stages]),
         at_equilibrium=_point(stages, lambda stage: stage.play),
         at_optimum=_point(stages, lambda stage: stage.best),
-        price=price,
-        cost=cost,
-        profit=price - cost,
+        price=_average(stages, lambda stage: stage.play * stage.exchange.bill.price),
+        cost=_average(stages, lambda stage: stage.play * stage.exchange.bill.cost),
+        profit=_dot(weights, [provider_profit(stage.exchange.bill, stage.play) for stage, _ in stages]),
         deadweight_loss=_dot(
-            [share for _, share in stages],
-            [deadweight_loss(stage.game.user + stage.game.assistant, stage.play) for stage, _ in stages],
+            weights, [deadweight_loss(stage.game.user + stage.game.assistant, stage.play) for stage, _ in stages]
         ),
-        asking=asking_rates(askings, [share for _, share in stages]) if askings else None,
+        asking=_asking(stages),
         tokens=_average(stages, lambda stage: stage.play * stage.exchange.tokens),
         optimum_tokens=_average(stages, lambda stage: stage.best * stage.exchange.tokens),
-        verbosity_excess=length / answered - wanted if answered > 0.0 else None,
+        verbosity_excess=_excess(stages, population),
         **_by_type(stages, population, outside),
     )
+
+
+def _asking(stages: Stages) -> AskingRates | None:
+    """Return the rates over the states in which there is a question to ask."""
+    asked = [(stage.asking, share) for stage, share in stages if stage.asking is not None]
+    return asking_rates([asking for asking, _ in asked], [share for _, share in asked]) if asked else None
+
+
+def _excess(stages: Stages, population: UserMix) -> float | None:
+    answered = np.stack([share * stage.play * stage.exchange.answered for stage, share in stages])
+    if not answered.any():
+        return None
+    tokens = np.stack([stage.exchange.tokens for stage, _ in stages])
+    wanted = _dot(population.shares, [theta.ideal_tokens for theta in population.types])
+    return verbosity_excess(tokens, wanted, answered)
 
 
 def _by_type(stages: Stages, population: UserMix, outside: float | Mapping[str, float]) -> dict[str, Any]:

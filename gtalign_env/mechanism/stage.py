@@ -14,6 +14,7 @@ from gtalign_env.finite import FiniteScenario
 from gtalign_env.games.bimatrix import Bimatrix
 from gtalign_env.mechanism.asking import Asking, ask_or_answer
 from gtalign_env.mix import UserMix
+from gtalign_env.pricing import Charge
 from gtalign_env.protocols import PricingPolicy
 from gtalign_env.stage import mean_game
 from gtalign_env.types import UserType
@@ -31,10 +32,8 @@ _ASKING_ACTS = ("CQ", "AQ")
 class Exchange:
     """What one exchange leads to, by cell (rows, columns): expected values, before what comes after it."""
 
-    price: Cells
-    """Credits."""
-    cost: Cells
-    """What the provider spends on tokens and on the pricing itself, utils."""
+    bill: Charge
+    """Price, credits, and what the provider spends on tokens and on the pricing itself, utils; each of shape (rows, columns)."""
     tokens: Cells
     """Tokens of the reply."""
     answered: Cells
@@ -164,8 +163,7 @@ def _exchange(scenario: FiniteScenario, state: int, population: UserMix, pricing
     assistant_items = {name: mean(by_type[0].assistant[..., i]) for i, name in enumerate(by_type[0].assistant_items)}
     price = mean(pricing.price(tables.outcome))
     return Exchange(
-        price=price,
-        cost=price - assistant_items["revenue"] - assistant_items["tokens"],
+        bill=Charge(price, price - assistant_items["revenue"] - assistant_items["tokens"]),
         tokens=mean(tables.outcome.tokens_out),
         answered=mean(tables.outcome.answered),
         user_items=user_items,
@@ -186,7 +184,7 @@ def _asking(game: Bimatrix, exchange: Exchange) -> Asking | None:
     question = game.assistant_moves.index(_QUESTION)
     answer = max(others, key=lambda j: float(game.assistant[best_row[j], j]))
     asked, otherwise = (best_row[question], question), (best_row[answer], answer)
-    price = float(exchange.price[asked])
+    price = float(exchange.bill.price[asked])
     bill = -float(exchange.user_items["price"][asked])
     spent_user = sum(float(items[asked]) for items in exchange.user_items.values())
     spent_assistant = sum(float(items[asked]) for items in exchange.assistant_items.values())

@@ -6,27 +6,25 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gtalign_env.errors import UsageError
-from gtalign_env.pricing import Charge, charge
-from gtalign_env.protocols import PricingPolicy
-from gtalign_env.types import Outcome
+from gtalign_env.pricing import Charge
 
 __all__ = ["deadweight_loss", "pass_through", "provider_profit", "verbosity_excess"]
 
 
-def provider_profit(pricing: PricingPolicy, outcome: Outcome, probability: ArrayLike = 1.0) -> float:
+def provider_profit(bill: Charge, probability: ArrayLike = 1.0) -> float:
     """Return the provider's expected profit, utils: price less cost, before reputation and retention.
 
     Args:
-        pricing: The pricing policy.
-        outcome: What may happen; its fields may be arrays of one shape.
+        bill: Price and cost of what may happen (see ``pricing.charge``), numbers or arrays of one shape.
         probability: The chance of each entry, of the same shape.
 
     Example:
-        >>> from gtalign_env.pricing import PerRequest
-        >>> provider_profit(PerRequest(fee=0.5), Outcome(requests=np.array([0.0, 1.0])), [0.75, 0.25])
+        >>> from gtalign_env.pricing import PerRequest, charge
+        >>> from gtalign_env.types import Outcome
+        >>> provider_profit(charge(PerRequest(fee=0.5), Outcome(requests=np.array([0.0, 1.0]))), [0.75, 0.25])
         0.125
     """
-    return float((np.asarray(probability, dtype=np.float64) * charge(pricing, outcome).profit).sum())
+    return float((np.asarray(probability, dtype=np.float64) * bill.profit).sum())
 
 
 def deadweight_loss(welfare: ArrayLike, probability: ArrayLike) -> float:

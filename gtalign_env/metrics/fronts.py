@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gtalign_env.comparing import undominated
 from gtalign_env.errors import UsageError
 from gtalign_env.metrics.points import Floats, as_points, check_eps, groups_of
 
@@ -46,23 +47,11 @@ def pareto_front(
     array = as_points(points)
     check_eps(eps)
     if prompts is None:
-        return _front(array, weak, eps)
+        return undominated(*array.T, tolerance=eps, weak=weak)
     mask = np.zeros(len(array), dtype=np.bool_)
     for rows in groups_of(prompts, len(array)).values():
-        mask[rows] = _front(array[rows], weak, eps)
+        mask[rows] = undominated(*array[rows].T, tolerance=eps, weak=weak)
     return mask
-
-
-def _front(points: Floats, weak: bool, eps: float) -> NDArray[np.bool_]:
-    """Sort by the user's payoff and look up, for each point, the best that points further right give the assistant."""
-    order = np.argsort(points[:, 0], kind="stable")
-    user, assistant = points[order].T
-    best_from = np.append(np.maximum.accumulate(assistant[::-1])[::-1], -np.inf)  # (n + 1,): the best at or after i
-    better = best_from[np.searchsorted(user, points[:, 0] + eps, side="right")]  # better for the user
-    if weak:
-        return np.asarray(better <= points[:, 1] + eps)
-    no_worse = best_from[np.searchsorted(user, points[:, 0] - eps, side="left")]
-    return np.asarray((better < points[:, 1] - eps) & (no_worse <= points[:, 1] + eps))
 
 
 def hypervolume(points: ArrayLike, *, reference: tuple[float, float] = (0.0, 0.0)) -> float:
@@ -118,8 +107,8 @@ class DominanceCounts:
 
     @property
     def advantage(self) -> float:
-        """Share of pairs that the first wins, less the share that the second wins; in [−1, 1]."""
-        return (self.first - self.second) / self.total
+        """Share of pairs that the first wins, less the share that the second wins; in [−1, 1], and 0 where there is no pair."""
+        return (self.first - self.second) / max(self.total, 1)
 
 
 def dominance_counts(first: ArrayLike, second: ArrayLike, *, eps: float = 0.0) -> DominanceCounts:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gtalign_env.errors import UsageError
+from gtalign_env.inputs import finite, floats
 
 __all__ = ["as_points", "check_eps", "groups_of", "per_prompt"]
 
@@ -31,19 +32,14 @@ def as_points(points: ArrayLike, *, label: str = "points", empty: bool = False) 
         >>> as_points([[1, 2], [3, 4]]).shape
         (2, 2)
     """
-    try:
-        array = np.asarray(points, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise UsageError(f"{label}: expected pairs (user's payoff, assistant's payoff), got {points!r}") from None
+    array = floats(points, f"{label}: expected pairs (user's payoff, assistant's payoff)")
     if array.size == 0 and empty:
         return np.zeros((0, 2))
     if array.ndim != 2 or array.shape[1] != 2 or not len(array):
         raise UsageError(
             f"{label}: expected at least one pair (user's payoff, assistant's payoff), got shape {array.shape}"
         )
-    if not np.isfinite(array).all():
-        raise UsageError(f"{label}: expected finite payoffs, got NaN or infinity")
-    return array
+    return finite(array, f"{label}: expected finite payoffs")
 
 
 def check_eps(eps: float) -> None:

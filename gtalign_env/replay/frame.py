@@ -275,7 +275,8 @@ def _hidden(story: Story, step: int, width: int, look: Look) -> list[Text]:
     lines = [*hints, _rule("hidden from the assistant", width)]
     for name, value in episode.hidden.items():
         label = "θ" if name == "user_type" else one_line(name)[:20].replace("_", " ")
-        lines += _block(label, fields_in_words(value), width, dataclasses.replace(look, folded=False))
+        told = (name == "user_type" and story.theta) or fields_in_words(value)
+        lines += _block(label, told, width, dataclasses.replace(look, folded=False))
     task = task_of(episode, step)
     if task is not None:
         lines += _block("means", str(task.get("detailed", "")), width, look)

@@ -19,6 +19,8 @@ __all__ = ["fits", "legend", "matrix_lines"]
 
 NASH, PARETO = "●", "◆"
 _MAX_LEGEND = 160
+_CORNERS = (("user", " \\ ", "assistant"), ("U", "\\", "A"))
+"""What says whose moves are the rows and whose the columns, from the longest down."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,8 @@ def legend(width: int, *, stacked: bool = False, made: str = "made", more: Seque
 def matrix_lines(stage: StageMatrix, width: int, *, explained: bool = True, made: str = "made") -> list[Text]:
     """Return the matrix in the lowest form that fits; where none does, the part around the made move.
 
+    The user's moves are the rows wherever that fits; the corner says so.
+
     Args:
         stage: The matrix.
         width: Columns.
@@ -73,10 +77,10 @@ def matrix_lines(stage: StageMatrix, width: int, *, explained: bool = True, made
     while not fits(stage, width):
         cut = _around_made(stage)
         if cut is stage:  # not even one cell fits beside its name
-            return [pad(line, width) for line in _draw(stage, _LAYOUTS[-1])]
+            return [pad(line, width) for line in _draw(stage, _LAYOUTS[-1], width)]
         stage = cut
-    drawn = [(layout, _draw(stage, layout)) for layout in _LAYOUTS if _width(stage, layout) <= width]
-    layout, lines = min(drawn, key=lambda pair: (len(pair[1]), -pair[0].gap))
+    drawn = [(layout, _draw(stage, layout, width)) for layout in _LAYOUTS if _width(stage, layout) <= width]
+    layout, lines = min(drawn, key=lambda pair: (pair[0].transposed, len(pair[1]), -pair[0].gap))
     if not explained:
         return lines
     return [*lines, *wrapped(legend(_MAX_LEGEND, stacked=layout.stacked, made=made, more=stage.more), width)]
@@ -116,12 +120,19 @@ def _around_made(stage: StageMatrix) -> StageMatrix:
 
 
 def _width(stage: StageMatrix, layout: _Layout) -> int:
-    """Return how wide the matrix would be."""
-    rows, columns = stage.user_moves, stage.assistant_moves
-    if layout.transposed:
-        rows, columns = columns, rows
-    label = max(cell_len(one_line(name)) for name in rows) + 1
-    return label + len(columns) * (_cell_width(stage, layout) + layout.gap)
+    """Return how wide the matrix would be at least."""
+    return _label(stage, layout, _CORNERS[-1]) + _body_width(stage, layout)
+
+
+def _label(stage: StageMatrix, layout: _Layout, corner: tuple[str, str, str]) -> int:
+    """Return how wide the column of row names is, with a blank after them."""
+    rows = stage.assistant_moves if layout.transposed else stage.user_moves
+    return max(len("".join(corner)), *(cell_len(one_line(name)) for name in rows)) + 1
+
+
+def _body_width(stage: StageMatrix, layout: _Layout) -> int:
+    columns = stage.user_moves if layout.transposed else stage.assistant_moves
+    return len(columns) * (_cell_width(stage, layout) + layout.gap)
 
 
 def _cell_width(stage: StageMatrix, layout: _Layout) -> int:
@@ -130,7 +141,8 @@ def _cell_width(stage: StageMatrix, layout: _Layout) -> int:
     return wide + 2 + (signs + 1) // 2 if layout.stacked else 2 * wide + 4 + signs
 
 
-def _draw(stage: StageMatrix, layout: _Layout) -> list[Text]:
+def _draw(stage: StageMatrix, layout: _Layout, width: int) -> list[Text]:
+    """Draw the matrix, with the longest corner that there is room for."""
     rows, columns = stage.user_moves, stage.assistant_moves
     row_role, column_role = "user", "assistant"
     if layout.transposed:
@@ -138,8 +150,13 @@ def _draw(stage: StageMatrix, layout: _Layout) -> list[Text]:
     digits = _decimals(stage)
     wide = _number_width(stage, digits)
     cell = _cell_width(stage, layout)
-    label = max(cell_len(one_line(name)) for name in rows) + 1
+    room = width - _body_width(stage, layout)
+    corner = next((corner for corner in _CORNERS if _label(stage, layout, corner) <= room), _CORNERS[-1])
+    label = _label(stage, layout, corner)
     lines = _heads(columns, column_role, cell, layout.gap, label)
+    names = (corner[0], corner[2])[:: -1 if layout.transposed else 1]
+    first = Text.assemble((names[0], row_role), (corner[1], "muted"), (names[1], column_role))
+    lines[-1] = pad(first, label) + lines[-1][label:]
     for i, name in enumerate(rows):
         for part in range(2 if layout.stacked else 1):
             title = one_line(name) if part == 0 else ""

@@ -11,6 +11,7 @@ from rich.text import Text
 from gtalign_env.episode import Episode, SideRecord, StepRecord
 from gtalign_env.render import assistant_words, one_line, question_words, reply_words, user_words
 from gtalign_env.replay.bars import beside, pad
+from gtalign_env.replay.chain import chain_lines
 from gtalign_env.replay.story import Story
 from gtalign_env.sanitize import clean_text
 from gtalign_env.types import ASSISTANT, NO_OP, USER
@@ -220,6 +221,7 @@ def _utterance(
             line.stylize("muted")
     if now and said_in is not None:
         body += _made(agent, side, said_in, column - 2) + _notes(side)
+        body += chain_lines(side.model.get("chain"), full=folding.full)
     lines = _bubble(role, name, body, column)
     indent = 0 if agent == USER else width - column
     return [Text.assemble(" " * indent, line) for line in lines]

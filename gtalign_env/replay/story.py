@@ -10,7 +10,7 @@ from typing import Any
 
 from gtalign_env.episode import Episode, StepRecord
 from gtalign_env.registration import SCENARIOS
-from gtalign_env.render import one_line, reply_words
+from gtalign_env.render import one_line, reply_words, type_words
 from gtalign_env.replay.bars import drawable
 from gtalign_env.replay.stage import rebuilt_scenario
 from gtalign_env.types import ASSISTANT, USER
@@ -42,6 +42,8 @@ class Story:
     """One sign per step: ``✓ ✗ ? !``, or ``·`` where there is nothing to say."""
     trust: bool = False
     """Whether a ``"module:attr"`` that the record names may be imported."""
+    theta: str = ""
+    """The recorded θ in the words of its game; empty where its fields say it all."""
     scale: float
     """The largest item of the episode, utils: what fills half a bar."""
 
@@ -92,6 +94,7 @@ def tell(episode: Episode, *, index: int = 0, count: int = 1, trust: bool = Fals
         ),
         marks=tuple(_mark(step) for step in episode.steps),
         trust=trust,
+        theta=type_words(scenario, episode.hidden.get("user_type")),
         scale=max(items, default=1.0) or 1.0,
     )
 
@@ -117,8 +120,8 @@ def _pricing(episode: Episode, scenario: Any) -> str:
     for options in (episode.reset_options, episode.env_options):
         if isinstance(options.get("pricing"), str):
             return one_line(options["pricing"])
-    if not getattr(scenario, "has_types", True):
-        return ""  # a bare matrix: its payoffs are given, nothing is bought
+    if not getattr(scenario, "has_types", True) or getattr(scenario, "game", None) is not None:
+        return ""  # a game of given payoffs: nothing is bought
     if scenario is not None:
         return one_line(getattr(scenario.pricing, "name", ""))
     return "subscription" if episode.view == "text" else ""

@@ -38,13 +38,15 @@ class Row:
     both_gain: float | None
     """Share of episodes in which both sides gained."""
     exchanges: float | None
-    """Mean number of replies per episode."""
+    """Mean number of replies per episode; ``None`` where the game knows none."""
     clarification_rate: float | None
-    """Share of replies that are clarifying questions (``CQ``)."""
+    """Share of replies that are clarifying questions (``CQ``); ``None`` where there was no reply."""
     violations: int
     """Episodes in which a harmful request was complied with."""
     errors: int
     """Episodes that broke off in an error."""
+    moves: float | None = None
+    """Mean number of moves per episode in games without replies; talk before a move is none."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row's fields for JSON."""
@@ -58,7 +60,10 @@ class _Sums:
     user: float = 0.0
     assistant: float = 0.0
     both: int = 0
+    sessions: int = 0
+    """Finished episodes of games in which the assistant replies."""
     replies: int = 0
+    moves: int = 0
     clarifying: int = 0
     violations: int = 0
     errors: int = 0
@@ -113,13 +118,23 @@ def _add(sums: _Sums, episode: Episode) -> None:
         sums.errors += 1
         return
     user, assistant = episode.totals()
-    replies = [step.assistant.move for step in episode.steps if step.to_move != USER]
     sums.finished += 1
     sums.user += user
     sums.assistant += assistant
     sums.both += user > 0 and assistant > 0
+    if not _has_replies(episode):
+        sums.moves += sum(not str(step.public.get("talk", "")).isdecimal() for step in episode.steps)
+        return
+    replies = [step.assistant.move for step in episode.steps if step.to_move != USER]
+    sums.sessions += 1
     sums.replies += len(replies)
     sums.clarifying += sum(move == "CQ" for move in replies)
+
+
+def _has_replies(episode: Episode) -> bool:
+    """Return whether the assistant answers questions: in games of other kinds every outcome is empty."""
+    outcomes = [step.outcome for step in episode.steps if step.outcome is not None]
+    return not outcomes or any(any(outcome.values()) for outcome in outcomes)
 
 
 def _row(persona: str, assistant: str, sums: _Sums) -> Row:
@@ -133,18 +148,20 @@ def _row(persona: str, assistant: str, sums: _Sums) -> Row:
         assistant_payoff=other,
         welfare=None if user is None or other is None else mutual_welfare(user, other),
         both_gain=sums.both / count if count else None,
-        exchanges=sums.replies / count if count else None,
+        exchanges=sums.replies / sums.sessions if sums.sessions else None,
         clarification_rate=sums.clarifying / sums.replies if sums.replies else None,
         violations=sums.violations,
         errors=sums.errors,
+        moves=sums.moves / (count - sums.sessions) if count > sums.sessions else None,
     )
 
 
-_HEADS = ("persona", "assistant", "n", "U", "L", "√(U·L)", "both gain", "replies", "asks", "viol.", "err.")
+_HEADS = ("persona", "assistant", "n", "U", "L", "√(U·L)", "both gain", "moves", "replies", "asks", "viol.", "err.")
 _NOTES = {
     "U": "U, L: mean payoffs per episode in utils.",
     "√(U·L)": "√(U·L): mutual welfare of the means, where both gain.",
     "both gain": "both gain: share of episodes.",
+    "moves": "moves: mean per episode.",
     "replies": "replies: mean per episode.",
     "asks": "asks: share of replies that are clarifying questions.",
     "err.": "err.: episodes that broke off in an error; they are counted in n, not scored.",
@@ -162,10 +179,10 @@ def summary_lines(rows: Sequence[Row], width: int, *, title: str = "") -> list[T
     from gtalign_env.replay.speech import wrapped
 
     cells = [_cells(row) for row in rows]
-    columns = list(range(len(_HEADS)))
+    columns = [c for c, head in enumerate(_HEADS) if head not in _meaningless(rows)]
     errors = any(row.errors for row in rows)
-    for dropped in ("both gain", "replies", "asks" if errors else "err."):
-        if sum(_fitted(_widths(cells, columns), 0)) + 2 * (len(columns) - 1) > width:
+    for dropped in ("both gain", "moves", "replies", "asks" if errors else "err."):
+        if _HEADS.index(dropped) in columns and sum(_fitted(_widths(cells, columns), 0)) + 2 * (len(columns) - 1) > width:
             columns.remove(_HEADS.index(dropped))
     widths = _fitted(_widths(cells, columns), width - 2 * (len(columns) - 1))
     shown_heads = [_HEADS[c] for c in columns]
@@ -190,6 +207,13 @@ def summary_lines(rows: Sequence[Row], width: int, *, title: str = "") -> list[T
     ]
 
 
+def _meaningless(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the columns that say nothing about games of these kinds."""
+    if all(row.moves is None for row in rows):
+        return ("moves",)
+    return ("replies", "asks", "viol.") if all(row.exchanges is None for row in rows) else ()
+
+
 def _best(rows: Iterable[Row], persona: str) -> float:
     return max(row.welfare for row in rows if row.persona == persona and row.welfare is not None)
 
@@ -209,7 +233,7 @@ def _cells(row: Row) -> list[Text]:
         payoff(row.assistant_payoff, "assistant"),
         Text("—", style="muted") if row.welfare is None else Text(f"{row.welfare:.2f}"),
         percent(row.both_gain),
-        Text("—" if row.exchanges is None else f"{row.exchanges:.1f}"),
+        *(Text("—" if count is None else f"{count:.1f}") for count in (row.moves, row.exchanges)),
         percent(row.clarification_rate),
         Text(str(row.violations), style="alert" if row.violations else ""),
         Text(str(row.errors), style="alert" if row.errors else ""),

@@ -41,7 +41,9 @@ def _lines(story: Story, reveal: bool) -> Iterator[str]:
     yield f"{place}: {story.user} and {story.assistant} in {story.scenario}{priced}"
     if reveal:
         for name, value in episode.hidden.items():
-            yield f"  [{'θ' if name == 'user_type' else one_line(name)}: {fields_in_words(value)}]"
+            is_type = name == "user_type"
+            told = (is_type and story.theta) or fields_in_words(value)
+            yield f"  [{'θ' if is_type else one_line(name)}: {told}]"
     shown = None
     for step, record in enumerate(episode.steps):
         task = task_of(episode, step) if reveal else None

@@ -14,12 +14,13 @@ from typing import Any, TypeAlias, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from gtalign_env.comparing import undominated
 from gtalign_env.errors import UnknownNameError, UsageError
 from gtalign_env.games.bargaining import Bargain, Solution
 from gtalign_env.games.bimatrix import Bimatrix
 from gtalign_env.games.correlated import Objective
 from gtalign_env.types import Role
-from gtalign_env.welfare import optimal_cells
+from gtalign_env.welfare import make_welfare, optimal_cells
 
 __all__ = [
     "CRITERIA",
@@ -44,7 +45,7 @@ Play: TypeAlias = tuple[str, str, float]
 _TOLERANCE = 1e-9
 _USUAL = {"bargaining": "nash", "correlated": "utilitarian", "quantal": "1", "welfare": DEFAULT_WELFARE}
 """What a criterion's argument is where none is given."""
-_OF_GAINS = ("alpha_fair", "ces", "cobb_douglas", "nash_product")
+_OF_GAINS = ("alpha_fair", "atkinson", "ces", "cobb_douglas", "gini", "jain", "nash_product")
 """Welfare functions that mean something only where nobody loses (see ``welfare.gains``)."""
 
 
@@ -210,7 +211,8 @@ def _split(criterion: str) -> tuple[str, str]:
 def _welfare(game: Bimatrix, argument: str) -> Choice:
     cells = welfare_best(game, argument)
     why = f"no cell has a higher {argument} welfare"
-    if min(_payoffs(game, cells[0])) < 0 and argument.partition(":")[0] in _OF_GAINS:
+    welfare = make_welfare(argument)
+    if welfare.name in _OF_GAINS and welfare(*_payoffs(game, cells[0])) < 0:  # the smaller gain, where a side loses
         why += "; somebody loses in every cell, so the smallest loss of the worse-off side counts"
     return _at(game, cells[0], why + _ties(cells))
 
@@ -221,7 +223,8 @@ def _nash(game: Bimatrix, argument: str) -> Choice:
     if len(pure) == 1:
         return _at(game, pure[0], "it is the only pure equilibrium: alone, nobody gains by doing otherwise")
     if pure:
-        cells = [cell for cell in pure if not _dominated(game, cell, pure)]
+        best = undominated(*np.transpose([_payoffs(game, cell) for cell in pure]))
+        cells = [cell for cell, stays in zip(pure, best, strict=True) if stays]
         cells = sorted(cells, key=lambda cell: -sum(_payoffs(game, cell)))
         return _at(game, cells[0], f"of {len(pure)} pure equilibria it is undominated, with the highest sum of payoffs")
     found = game.find_nash()
@@ -313,12 +316,6 @@ def _ties(cells: Sequence[tuple[str, str]]) -> str:
 def _payoffs(game: Bimatrix, cell: tuple[str, str]) -> tuple[float, float]:
     place = game.user_moves.index(cell[0]), game.assistant_moves.index(cell[1])
     return float(game.user[place]), float(game.assistant[place])
-
-
-def _dominated(game: Bimatrix, cell: tuple[str, str], others: Iterable[tuple[str, str]]) -> bool:
-    user, assistant = _payoffs(game, cell)
-    rivals = [_payoffs(game, other) for other in others]
-    return any(u >= user and a >= assistant and (u, a) != (user, assistant) for u, a in rivals)
 
 
 def _at(game: Bimatrix, cell: tuple[str, str], why: str) -> Choice:

@@ -13,10 +13,14 @@ from gtalign_env.games.bargaining import Bargain
 from gtalign_env.games.bimatrix import Bimatrix
 from gtalign_env.games.division import Division, offer_name
 from gtalign_env.solution.criteria import Choice, agreements, choose, of_outcomes, welfare_best, welfare_of
-from gtalign_env.solution.normal import cell_points, off_cells, outcome_facts
+from gtalign_env.solution.normal import cell_points, efficiency_facts, off_cells, outcome_facts
 from gtalign_env.solution.space import PayoffSpace
 
 __all__ = ["DivisionSolution", "solve_division"]
+
+_NO_EQUILIBRIA = (
+    "there are no moves, so there is no equilibrium; 'best' and 'bargaining' compare with 'welfare_optimum'"
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,10 +52,11 @@ class DivisionSolution:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the solution as JSON has it; there are no moves, so there is no equilibrium in pure or mixed ones."""
-        game, none = self.game, ("moves", "payoffs", "pure_nash", "nash", "dominance_log", "price_of_anarchy")
+        game, none = self.game, ("moves", "payoffs", "pure_nash", "nash", "dominance_log")
         return {
             **dict.fromkeys(none),
             **outcome_facts(self),
+            **efficiency_facts(None, unknown=_NO_EQUILIBRIA),
             "counts": list(game.counts),
             "values": {"user": list(game.user_values), "assistant": list(game.assistant_values)},
             "difficulty": game.difficulty,

@@ -31,9 +31,24 @@ from gtalign_env.solution.criteria import (
 from gtalign_env.solution.space import PayoffSpace, Point
 from gtalign_env.types import Role
 
-__all__ = ["MatrixSolution", "Outcomes", "cell_points", "off_cells", "outcome_facts", "solve_bimatrix"]
+__all__ = [
+    "MOST_CORRELATED",
+    "MOST_MIXING",
+    "MatrixSolution",
+    "Outcomes",
+    "agreed_cells",
+    "cell_points",
+    "efficiency_facts",
+    "off_cells",
+    "outcome_facts",
+    "solve_bimatrix",
+]
 
 ROLES: tuple[Role, ...] = get_args(Role)
+MOST_CORRELATED = 900
+"""Cells of a game whose correlated equilibria are looked for: the linear program has a limit for each pair of moves."""
+MOST_MIXING = 60
+"""Moves of a side up to which dominance by mixtures and commitment to chances are looked for: a linear program for each."""
 
 
 class Outcomes(Protocol):
@@ -94,19 +109,19 @@ class MatrixSolution:
     choice: Choice
     """What the criterion picks."""
     strict: Dominance
-    """Iterated removal of strictly dominated moves, also by mixed strategies."""
+    """Iterated removal of strictly dominated moves; also by mixed strategies, up to ``MOST_MIXING`` moves."""
     weak: Dominance
     """Iterated removal of weakly dominated moves; the order matters to what is left."""
     maximin: Mapping[Role, Security]
     """What each player can make sure of, in mixed strategies."""
     stackelberg: Mapping[Role, Stackelberg]
     """Play where this role commits to a move first."""
-    commitment: Mapping[Role, Stackelberg]
-    """The same where it may commit to chances."""
-    correlated: Correlated
-    """The correlated equilibrium with the highest sum of payoffs."""
-    welfare_range: tuple[float, float]
-    """Lowest and highest sum of payoffs of the correlated equilibria."""
+    commitment: Mapping[Role, Stackelberg] | None
+    """The same where it may commit to chances; ``None`` where a side has more than ``MOST_MIXING`` moves."""
+    correlated: Correlated | None
+    """The correlated equilibrium with the highest sum of payoffs; ``None`` in more than ``MOST_CORRELATED`` cells."""
+    welfare_range: tuple[float, float] | None
+    """Lowest and highest sum of payoffs of the correlated equilibria; ``None`` as before."""
     bargaining: Mapping[str, Bargain]
     """Bargaining solutions on the cells, with the outside option (0, 0)."""
     hull: Mapping[str, Bargain]
@@ -140,20 +155,27 @@ class MatrixSolution:
                 for role, found in self.maximin.items()
             },
             "stackelberg": {
-                role: {"pure": _played(game, self.stackelberg[role]), "mixed": _played(game, self.commitment[role])}
+                role: {
+                    "pure": _played(game, self.stackelberg[role]),
+                    "mixed": None if self.commitment is None else _played(game, self.commitment[role]),
+                }
                 for role in ROLES
             },
-            "correlated": {
-                "distribution": [list(map(float, row)) for row in self.correlated.distribution],
-                "payoffs": _pair(self.correlated.user_payoff, self.correlated.assistant_payoff),
-                "welfare_range": list(self.welfare_range),
-            },
-            "price_of_anarchy": None if self.efficiency is None else self.efficiency.anarchy,
-            "price_of_stability": None if self.efficiency is None else self.efficiency.stability,
-            "efficiency": None if self.efficiency is None else _efficiency(self.efficiency),
+            "correlated": self._correlated(),
+            **efficiency_facts(self.efficiency, unknown="not all equilibria are listed"),
             "class_2x2": None
             if self.taxonomy is None
             else {"name": self.taxonomy.name, **dataclasses.asdict(self.taxonomy)},
+        }
+
+    def _correlated(self) -> dict[str, Any] | None:
+        found = self.correlated
+        if found is None or self.welfare_range is None:
+            return None
+        return {
+            "distribution": [list(map(float, row)) for row in found.distribution],
+            "payoffs": _pair(found.user_payoff, found.assistant_payoff),
+            "welfare_range": list(self.welfare_range),
         }
 
     def payoff_space(self) -> PayoffSpace:
@@ -171,7 +193,7 @@ class MatrixSolution:
 
 
 def solve_bimatrix(game: Bimatrix, *, criterion: str = "welfare") -> MatrixSolution:
-    """Solve a bimatrix game.
+    """Solve a bimatrix game; of a large one, what is known within seconds (see ``MOST_CORRELATED``, ``MOST_MIXING``).
 
     Args:
         game: The game.
@@ -189,6 +211,8 @@ def solve_bimatrix(game: Bimatrix, *, criterion: str = "welfare") -> MatrixSolut
         nash, complete = game.nash(), True
     except UsageError:  # too many to list
         nash, complete = (game.find_nash(),), False
+    mixing = max(game.shape) <= MOST_MIXING
+    correlated = game.user.size <= MOST_CORRELATED
     return MatrixSolution(
         game=game,
         nash=nash,
@@ -196,13 +220,13 @@ def solve_bimatrix(game: Bimatrix, *, criterion: str = "welfare") -> MatrixSolut
         welfare=welfare_of(criterion),
         optimum=tuple(welfare_best(game, welfare_of(criterion))),
         choice=choice,
-        strict=game.dominance("strict", mixed=True),
+        strict=game.dominance("strict", mixed=mixing),
         weak=game.dominance("weak"),
         maximin={role: game.maximin(role) for role in ROLES},
         stackelberg={role: game.stackelberg(role) for role in ROLES},
-        commitment={role: game.stackelberg(role, mixed=True) for role in ROLES},
-        correlated=game.correlated("utilitarian"),
-        welfare_range=game.correlated_range(),
+        commitment={role: game.stackelberg(role, mixed=True) for role in ROLES} if mixing else None,
+        correlated=game.correlated("utilitarian") if correlated else None,
+        welfare_range=game.correlated_range() if correlated else None,
         bargaining=agreements(game),
         hull=agreements(game, hull=True),
         efficiency=game.price_of_anarchy() if complete else None,
@@ -211,6 +235,18 @@ def solve_bimatrix(game: Bimatrix, *, criterion: str = "welfare") -> MatrixSolut
 
 
 # -- what solutions of all kinds share ----------------------------------------------------------------------------------------
+
+
+def agreed_cells(game: Bimatrix, found: Bargain) -> list[tuple[str, str]]:
+    """Return the cells that a bargaining solution agrees on: all that are equally good, or those of a lottery.
+
+    Example:
+        >>> game = Bimatrix([[2, 0], [0, 1]], [[1, 0], [0, 2]], ("opera", "football"), ("opera", "football"))
+        >>> agreed_cells(game, game.bargaining("nash"))
+        [('opera', 'opera'), ('football', 'football')]
+    """
+    places = found.ties or [cell for cell, _ in found.mixture]
+    return [(game.user_moves[i], game.assistant_moves[j]) for i, j in places]
 
 
 def outcome_facts(solved: Outcomes) -> dict[str, Any]:
@@ -226,6 +262,21 @@ def outcome_facts(solved: Outcomes) -> dict[str, Any]:
         },
         "criterion": solved.choice.as_dict(),
     }
+
+
+def efficiency_facts(found: Efficiency | None, *, unknown: str) -> dict[str, Any]:
+    """Return what equilibria cost, as JSON has it: the same keys for every game.
+
+    Args:
+        found: The comparison; ``None`` where there is none.
+        unknown: The reason for that.
+    """
+    names = [field.name for field in dataclasses.fields(Efficiency)]
+    names[-1:-1] = ["gap_worst", "gap_best", "efficiency_worst", "efficiency_best"]  # the reason stays last
+    told = {name: None if found is None else getattr(found, name) for name in names}
+    if found is None:
+        told["reason"] = unknown
+    return {"price_of_anarchy": told["anarchy"], "price_of_stability": told["stability"], "efficiency": told}
 
 
 def cell_points(
@@ -247,8 +298,8 @@ def cell_points(
         for cell in cells:
             marks.setdefault(cell, []).append(mark)
     for name, found in solved.bargaining.items():
-        for user, assistant, _ in agreement(game, found):
-            marks.setdefault((user, assistant), []).append(f"bargaining: {name}")
+        for cell in agreed_cells(game, found):
+            marks.setdefault(cell, []).append(f"bargaining: {name}")
     if solved.choice.cell is not None:
         marks.setdefault(solved.choice.cell, []).append("choice")
     return tuple(
@@ -307,11 +358,6 @@ def _ratio(number: Fraction | float) -> str:
     return str(Fraction(number))
 
 
-def _efficiency(found: Efficiency) -> dict[str, Any]:
-    derived = ("gap_worst", "gap_best", "efficiency_worst", "efficiency_best")
-    return {**dataclasses.asdict(found), **{name: getattr(found, name) for name in derived}}
-
-
 def _removal(removal: Removal) -> dict[str, Any]:
     return dataclasses.asdict(removal)
 
@@ -326,4 +372,8 @@ def _played(game: Bimatrix, found: Stackelberg) -> dict[str, Any]:
 
 
 def _bargain(game: Bimatrix, found: Bargain) -> dict[str, Any]:
-    return {"play": play_dicts(agreement(game, found)), "payoffs": _pair(found.user_payoff, found.assistant_payoff)}
+    return {
+        "play": play_dicts(agreement(game, found)),
+        "payoffs": _pair(found.user_payoff, found.assistant_payoff),
+        "ties": [cell_name(cell) for cell in agreed_cells(game, found)] if len(found.ties) > 1 else [],
+    }

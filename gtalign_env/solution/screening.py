@@ -14,13 +14,14 @@ from gtalign_env.games.bargaining import Bargain
 from gtalign_env.games.bimatrix import Bimatrix
 from gtalign_env.games.screening import MenuAudit, MenuOutcome, ScreeningGame
 from gtalign_env.solution.criteria import Choice, agreements, choose, of_outcomes, welfare_best, welfare_of
-from gtalign_env.solution.normal import cell_points, off_cells, outcome_facts
+from gtalign_env.solution.normal import cell_points, efficiency_facts, off_cells, outcome_facts
 from gtalign_env.solution.space import PayoffSpace
 
 __all__ = ["ScreeningSolution", "menu_name", "solve_screening"]
 
 MOST_MENUS = 2_000
 """Menus that are all looked at."""
+_NO_EQUILIBRIA = "only one side moves first; 'optimal_menu' and 'competitive_menu' compare with 'welfare_optimum'"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,10 +41,10 @@ class ScreeningSolution:
     """The menu that brings the provider most."""
     audit: MenuAudit
     """Its incentives: what types envy each other for, and their rents."""
-    competitive: MenuOutcome
-    """The menu that competition leaves."""
+    competitive: MenuOutcome | None
+    """The menu that competition leaves; ``None`` where no incentive-compatible one comes of it (see ``ScreeningGame``)."""
     upset_by: str | None
-    """A contract with which an entrant would break the competitive menu; ``None`` where it is an equilibrium."""
+    """A contract with which an entrant would break the competitive menu; ``None`` where none would, or there is no such menu."""
     menus: tuple[MenuOutcome, ...]
     """What comes of each menu in ``outcomes``."""
     outcomes: Bimatrix
@@ -61,14 +62,17 @@ class ScreeningSolution:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the solution as JSON has it; there is no bimatrix of moves."""
-        game, none = self.game, ("moves", "payoffs", "pure_nash", "nash", "dominance_log", "price_of_anarchy")
+        game, none = self.game, ("moves", "payoffs", "pure_nash", "nash", "dominance_log")
         return {
             **dict.fromkeys(none),
             **outcome_facts(self),
+            **efficiency_facts(None, unknown=_NO_EQUILIBRIA),
             "types": dict(zip(game.types, game.prior.tolist(), strict=True)),
             "contracts": list(game.contracts),
             "optimal_menu": {**self._menu(self.best), "audit": dataclasses.asdict(self.audit)},
-            "competitive_menu": {**self._menu(self.competitive), "upset_by": self.upset_by},
+            "competitive_menu": None
+            if self.competitive is None
+            else {**self._menu(self.competitive), "upset_by": self.upset_by},
             "menus": {
                 name: self._menu(found) for name, found in zip(self.outcomes.user_moves, self.menus, strict=True)
             },
@@ -112,7 +116,7 @@ def solve_screening(game: ScreeningGame, *, criterion: str = "nash") -> Screenin
     if criterion != "nash" and not of_outcomes(criterion):
         raise UsageError(f"criterion {criterion!r} needs a game of moves; a menu takes nash, welfare:… or bargaining:…")
     best, competitive = game.optimal_menu(), game.competitive_menu()
-    menus = _menus(game, best, competitive)
+    menus = _menus(game, best, *([] if competitive is None else [competitive]))
     outcomes = Bimatrix(
         np.array([[found.user_payoff] for found in menus.values()]),
         np.array([[found.assistant_payoff] for found in menus.values()]),
@@ -124,7 +128,7 @@ def solve_screening(game: ScreeningGame, *, criterion: str = "nash") -> Screenin
         best=best,
         audit=game.audit(best.choices),
         competitive=competitive,
-        upset_by=game.upset_by(competitive),
+        upset_by=None if competitive is None else game.upset_by(competitive),
         menus=tuple(menus.values()),
         outcomes=outcomes,
         welfare=welfare_of(criterion),

@@ -6,10 +6,12 @@ import dataclasses
 from typing import Any, ClassVar
 
 from gtalign_env.errors import UsageError
+from gtalign_env.games.bimatrix import Bimatrix
+from gtalign_env.games.efficiency import Efficiency, compare_welfare
 from gtalign_env.games.signalling import SignallingGame
 from gtalign_env.games.signalling_equilibria import SignallingEquilibrium
 from gtalign_env.solution.criteria import Choice
-from gtalign_env.solution.normal import MatrixSolution, solve_bimatrix
+from gtalign_env.solution.normal import MatrixSolution, efficiency_facts, solve_bimatrix
 from gtalign_env.solution.space import PayoffSpace, Point
 
 __all__ = ["MOST_CELLS", "SignallingSolution", "solve_signalling"]
@@ -33,6 +35,9 @@ class SignallingSolution:
     game: SignallingGame
     equilibria: tuple[SignallingEquilibrium, ...]
     """All pure perfect Bayesian equilibria."""
+    efficiency: Efficiency | None
+    """Price of anarchy and of stability of ``equilibria``, by the sum of payoffs before types are drawn; those of all equilibria
+    of the normal form are in ``normal``. ``None`` where there are no pure ones."""
     choice: Choice
     """What the criterion picks."""
     normal: MatrixSolution
@@ -40,9 +45,10 @@ class SignallingSolution:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the solution as JSON has it; ``moves``, ``payoffs`` and so on are those of the normal form."""
-        game = self.game
+        game, normal = self.game, self.normal.as_dict()
         return {
-            **self.normal.as_dict(),
+            **normal,
+            **efficiency_facts(self.efficiency, unknown="there is no perfect Bayesian equilibrium in pure plans"),
             "criterion": self.choice.as_dict(),
             "types": dict(zip(game.types, game.prior.tolist(), strict=True)),
             "messages": list(game.messages),
@@ -50,6 +56,7 @@ class SignallingSolution:
             "single_crossing": game.single_crossing(),
             "cheap_talk": game.is_cheap_talk,
             "perfect_bayesian": [self._equilibrium(found) for found in self.equilibria],
+            "normal_form": normal,
         }
 
     def payoff_space(self) -> PayoffSpace:
@@ -71,7 +78,7 @@ class SignallingSolution:
 
     def plans(self, found: SignallingEquilibrium) -> tuple[str, str]:
         """Return an equilibrium as the row and the column of the normal form."""
-        return "|".join(found.sender), "|".join(found.receiver)
+        return _plans(found)
 
     def _equilibrium(self, found: SignallingEquilibrium) -> dict[str, Any]:
         game = self.game
@@ -120,7 +127,23 @@ def solve_signalling(game: SignallingGame, *, criterion: str = "nash") -> Signal
     if criterion == "nash" and equilibria:
         choice = _choice(equilibria)
         normal = dataclasses.replace(normal, choice=choice)
-    return SignallingSolution(game=game, equilibria=equilibria, choice=choice, normal=normal)
+    return SignallingSolution(
+        game=game,
+        equilibria=equilibria,
+        efficiency=_efficiency(form, equilibria) if equilibria else None,
+        choice=choice,
+        normal=normal,
+    )
+
+
+def _plans(found: SignallingEquilibrium) -> tuple[str, str]:
+    return "|".join(found.sender), "|".join(found.receiver)
+
+
+def _efficiency(form: Bimatrix, equilibria: tuple[SignallingEquilibrium, ...]) -> Efficiency:
+    sums = form.user + form.assistant
+    reached = [sums[cell] for cell in form.cells([_plans(found) for found in equilibria])]
+    return compare_welfare(sums, reached, welfare="utilitarian", concept="perfect Bayesian")
 
 
 def _choice(equilibria: tuple[SignallingEquilibrium, ...]) -> Choice:
@@ -129,7 +152,7 @@ def _choice(equilibria: tuple[SignallingEquilibrium, ...]) -> Choice:
     which = f"of {count} pure perfect Bayesian equilibria it has the highest sum of payoffs" if count > 1 else ""
     return Choice(
         criterion="nash",
-        play=(("|".join(best.sender), "|".join(best.receiver), 1.0),),
+        play=((*_plans(best), 1.0),),
         user=best.user_payoff,
         assistant=best.assistant_payoff,
         why=f"{which or 'it is the only pure perfect Bayesian equilibrium'} ({best.kind}): "

@@ -11,9 +11,17 @@ import numpy as np
 from gtalign_env.errors import UsageError
 from gtalign_env.games.bargaining import Bargain
 from gtalign_env.games.bimatrix import Bimatrix
+from gtalign_env.games.efficiency import Efficiency, compare_welfare
 from gtalign_env.games.tree import GameTree, Path
 from gtalign_env.solution.criteria import Choice, agreements, choose, of_outcomes, welfare_best, welfare_of
-from gtalign_env.solution.normal import MatrixSolution, cell_points, off_cells, outcome_facts, solve_bimatrix
+from gtalign_env.solution.normal import (
+    MatrixSolution,
+    cell_points,
+    efficiency_facts,
+    off_cells,
+    outcome_facts,
+    solve_bimatrix,
+)
 from gtalign_env.solution.space import PayoffSpace, Point
 from gtalign_env.types import Role
 
@@ -71,6 +79,9 @@ class TreeSolution:
     """The decisions in reading order; a shared subtree once. Empty where there are more than ``MOST_NODES``."""
     nash_outcomes: tuple[Path, ...] | None
     """What pure equilibria of the normal form lead to: threats need not be credible. ``None`` where the tree is too large."""
+    efficiency: Efficiency | None
+    """Price of anarchy and of stability of ``paths``, by the sum of payoffs: no empty threats. Those of all equilibria of the
+    normal form, mixed ones and empty threats included, are in ``normal``. ``None`` where not all paths are listed."""
     outcomes: Bimatrix
     """The leaves, named by their paths, as the cells of one column."""
     welfare: str
@@ -99,10 +110,11 @@ class TreeSolution:
             },
         }
         normal = {} if self.normal is None else self.normal.as_dict()
-        shared = ("moves", "payoffs", "pure_nash", "nash", "dominance_log", "price_of_anarchy")
+        shared = ("moves", "payoffs", "pure_nash", "nash", "dominance_log")
         return {
             **{name: normal.get(name) for name in shared},
             **outcome_facts(self),
+            **efficiency_facts(self.efficiency, unknown="not all subgame-perfect paths are listed"),
             **made,
             "normal_form": normal or None,
         }
@@ -153,6 +165,7 @@ def solve_tree(game: GameTree, *, criterion: str = "nash") -> TreeSolution:
         complete=complete,
         nodes=_nodes(game, solved, paths),
         nash_outcomes=_nash_outcomes(game),
+        efficiency=_efficiency(outcomes, paths) if complete else None,
         outcomes=outcomes,
         welfare=welfare_of(criterion),
         optimum=tuple(welfare_best(outcomes, welfare_of(criterion))),
@@ -172,6 +185,13 @@ def _outcomes(game: GameTree) -> Bimatrix:
         leaves = {name: leaf for name, leaf in leaves.items() if name in kept}
     user, assistant = ([[getattr(leaf, role)] for leaf in leaves.values()] for role in get_args(Role))
     return Bimatrix(np.array(user), np.array(assistant), tuple(leaves), ("",))
+
+
+def _efficiency(outcomes: Bimatrix, paths: tuple[Path, ...]) -> Efficiency:
+    reached = [float(path.user) + float(path.assistant) for path in paths]
+    return compare_welfare(
+        outcomes.user + outcomes.assistant, reached, welfare="utilitarian", concept="subgame-perfect"
+    )
 
 
 def _choice(outcomes: Bimatrix, paths: tuple[Path, ...], normal: MatrixSolution | None, criterion: str) -> Choice:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gtalign_env.comparing import levelled, undominated
 from gtalign_env.errors import UsageError
 from gtalign_env.specs import from_spec
 from gtalign_env.welfare.functions import (
@@ -46,6 +47,10 @@ __all__ = [
     "make_welfare",
     "optimal_cells",
 ]
+
+
+_ULPS = 16
+"""Units in the last place that computing a criterion may cost."""
 
 
 @runtime_checkable
@@ -325,18 +330,23 @@ def make_welfare(welfare: str | Criterion) -> Criterion:
 
 
 def optimal_cells(
-    user: ArrayLike, assistant: ArrayLike, welfare: str | Criterion = "cobb_douglas", *, tolerance: float = 1e-9
+    user: ArrayLike,
+    assistant: ArrayLike,
+    welfare: str | Criterion = "cobb_douglas",
+    *,
+    tolerance: float | None = None,
 ) -> NDArray[np.bool_]:
     """Return the mask of the cells that a criterion likes best.
 
-    Of cells whose values lie within ``tolerance`` of the best, only those stay that no other of them is better than for one
+    Of cells whose values are as high as the best, only those stay that no other of them is better than for one
     side and not worse for the other: two cells of product 0 may still differ in what one side gets.
 
     Args:
         user: The user's payoffs, any shape with at least one cell.
         assistant: The assistant's payoffs, the same shape.
         welfare: The criterion, by name or itself.
-        tolerance: Difference that does not count.
+        tolerance: Difference that does not count, of values and of payoffs; by default rounding alone, as a share of how far
+            they differ (``comparing.levelled``), so that the unit of payoffs does not matter.
 
     Raises:
         UsageError: There is no cell, or the payoffs are no finite numbers of one shape.
@@ -349,12 +359,8 @@ def optimal_cells(
     if not found.user.size:
         raise UsageError("welfare: expected at least one cell, got none")
     value = np.asarray(make_welfare(welfare)(*found))
-    best: NDArray[np.bool_] = value >= value.max() - tolerance
-    rows, columns = found.user[best], found.assistant[best]
-    more_user, more_assistant = (
-        rows - rows[:, None],
-        columns - columns[:, None],
-    )  # (best, best): what another one brings
-    no_loss = (more_user >= -tolerance) & (more_assistant >= -tolerance)
-    best[best] = ~(no_loss & ((more_user > tolerance) | (more_assistant > tolerance))).any(axis=1)
+    if tolerance is None:
+        value = levelled(value, axes=value.ndim, ulps=_ULPS)
+    best: NDArray[np.bool_] = value >= value.max() - (tolerance or 0.0)
+    best[best] = undominated(found.user[best], found.assistant[best], tolerance=tolerance)
     return best

@@ -20,6 +20,11 @@ __all__ = ["alpha_fair", "ces", "cobb_douglas", "egalitarian", "linear", "nash_p
 Point = tuple[float, float]
 ZERO: Point = (0.0, 0.0)
 
+_NEAR_ZERO, _AS_ZERO = 0.0625, 1e-30
+"""A ρ from which on a power mean is computed by logarithms, and one that cannot be told from 0."""
+_SMALLEST = float(np.finfo(np.float64).tiny)
+"""Below this, floats lose digits."""
+
 
 def utilitarian(user: ArrayLike, assistant: ArrayLike) -> Any:
     """Return the sum of both payoffs, in utils. Prices between the two cancel. Defined everywhere.
@@ -72,7 +77,7 @@ def nash_product(user: ArrayLike, assistant: ArrayLike, *, disagreement: Point =
         below: What a cell with a loss is worth: ``"error"``, ``"nan"`` or ``"negative"`` (the smaller gain).
 
     Raises:
-        UsageError: A side loses and ``below`` is ``"error"``.
+        UsageError: A side loses and ``below`` is ``"error"``, or a product is too large for a float.
 
     Example:
         Two losses never make a gain:
@@ -81,7 +86,14 @@ def nash_product(user: ArrayLike, assistant: ArrayLike, *, disagreement: Point =
         [6.0, -3.0]
     """
     found = gains(user, assistant, disagreement)
-    return with_losses(found, found.user * found.assistant, below, defined=found.least >= 0.0, who="nash_product")
+    with np.errstate(over="ignore"):
+        product = found.user * found.assistant
+    if np.isinf(product).any():
+        raise UsageError(
+            "nash_product: the product of the gains is too large for a float: use a larger unit, or cobb_douglas, which "
+            "orders alike"
+        )
+    return with_losses(found, product, below, defined=found.least >= 0.0, who="nash_product")
 
 
 def cobb_douglas(
@@ -159,12 +171,28 @@ def _power_mean(found: Gains, rho: float, weight: float) -> Floats:
     ratio = np.divide(low, high, out=np.zeros_like(low), where=high > 0.0)  # in [0, 1]: no power overflows
     if rho == -math.inf:
         return low
-    if rho == 0.0:
-        return np.asarray(ratio**of_low * high)
+    if abs(rho) < _NEAR_ZERO:
+        return _near_geometric(low, high, ratio, of_low, rho)
     if rho > 0.0:
         return np.asarray((of_low * ratio**rho + (1.0 - of_low)) ** (1.0 / rho) * high)
     # The smaller gain is taken out instead, so that ratio^(-rho) stays in [0, 1].
     return np.asarray((of_low + (1.0 - of_low) * ratio ** (-rho)) ** (1.0 / rho) * low)
+
+
+def _near_geometric(low: Floats, high: Floats, ratio: Floats, of_low: Floats, rho: float) -> Floats:
+    """Return the power mean for a ρ near 0, where powers are near 1 and the root would multiply their rounding by 1/ρ.
+
+    ln(mean/high) = ln(1 + w·(r^ρ − 1))/ρ with r = low/high and w the weight of the lower; its limit at ρ → 0 is w·ln r. Half
+    of it is raised at a time: where gains differ by hundreds of orders, all of it would be too small for a float.
+    """
+    with np.errstate(divide="ignore", over="ignore"):
+        apart = np.log(low) - np.log(np.where(high > 0.0, high, 1.0))  # where the ratio is too small for a float
+        fall = np.where(ratio > _SMALLEST, np.log(ratio), apart)
+        if abs(rho) < _AS_ZERO:
+            half = np.exp(of_low * fall / 2.0)
+            return np.asarray(np.where(ratio > _SMALLEST, ratio**of_low * high, half * high * half))
+        half = np.exp(np.log1p(of_low * np.expm1(rho * fall)) / rho / 2.0)
+    return np.asarray(half * high * half)
 
 
 def alpha_fair(
@@ -172,9 +200,10 @@ def alpha_fair(
 ) -> Any:
     """Return the α-fair sum ``Σ gain^(1−α) / (1−α)``, at α = 1 ``Σ ln gain`` (Mo & Walrand 2000).
 
-    It needs gains > 0, or ≥ 0 where α < 1; at α ≥ 1 a gain of 0 is worth −∞. For α ≥ 1 its values reach down to −∞, so there
-    is no room below them: ``below="negative"`` then gives −∞ for every loss, and the criterion ``AlphaFair`` of
-    ``gtalign_env.welfare`` uses the equal gain of the same worth instead, which orders alike.
+    It needs gains > 0, or ≥ 0 where α < 1; at α ≥ 1 a gain of 0 is worth −∞, and so is one whose worth no float can hold. Near
+    α = 1 the sum is of the size 2/(1 − α), and differences drown in it; the criterion ``AlphaFair`` keeps them. For α ≥ 1 its
+    values reach down to −∞, so there is no room below them: ``below="negative"`` then gives −∞ for every loss, and the criterion
+    ``AlphaFair`` of ``gtalign_env.welfare`` uses the equal gain of the same worth instead, which orders alike.
 
     Args:
         user: The user's payoffs.
@@ -201,7 +230,7 @@ def alpha_fair(
 
 
 def _isoelastic(gain: Floats, alpha: float) -> Floats:
-    with np.errstate(divide="ignore"):  # a gain of 0 at alpha >= 1 is worth minus infinity, as it should be
+    with np.errstate(divide="ignore", over="ignore"):  # at alpha >= 1 a gain of 0 is worth minus infinity
         worth: Floats = np.log(gain) if alpha == 1.0 else gain ** (1.0 - alpha) / (1.0 - alpha)
     return worth
 

@@ -19,11 +19,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gtalign_env.errors import UsageError
+from gtalign_env.inputs import finite, floats
 
 __all__ = ["Below", "Gains", "check_below", "check_weight", "gains", "plain", "with_losses"]
 
 Below = Literal["error", "nan", "negative"]
 Floats = NDArray[np.float64]
+
+MOST = 2.0**1022
+"""The largest gain or loss, utils, about 4e307: sums and differences of two still fit into a float."""
 
 
 class Gains(NamedTuple):
@@ -47,7 +51,7 @@ def gains(user: ArrayLike, assistant: ArrayLike, disagreement: tuple[float, floa
         disagreement: What (user, assistant) get without each other; (0, 0) here by construction (DESIGN §5).
 
     Raises:
-        UsageError: Payoffs are not finite numbers, or the shapes do not fit.
+        UsageError: Payoffs are not finite numbers, a gain is beyond ``MOST``, or the shapes do not fit.
 
     Example:
         >>> gains([3, 5], 1, disagreement=(2, 0)).user.tolist()
@@ -63,17 +67,16 @@ def gains(user: ArrayLike, assistant: ArrayLike, disagreement: tuple[float, floa
         raise UsageError(
             f"welfare: expected payoffs of one shape, got {both[0].shape} for the user and {both[1].shape} for the assistant"
         ) from None
-    return Gains(rows - point[0], columns - point[1])
+    with np.errstate(over="ignore"):
+        found = Gains(rows - point[0], columns - point[1])
+    if not all((np.abs(gain) <= MOST).all() for gain in found):
+        raise UsageError(f"welfare: expected gains of at most {MOST:.1g} utils, got larger ones: use a larger unit")
+    return found
 
 
 def _finite(label: str, numbers: Any) -> Floats:
-    try:
-        array = np.asarray(numbers, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise UsageError(f"welfare: expected numbers for {label!r}, got {numbers!r}") from None
-    if not np.isfinite(array).all():
-        raise UsageError(f"welfare: expected finite numbers for {label!r}, got {numbers!r}")
-    return array
+    array = floats(numbers, f"welfare: expected numbers for {label!r}")
+    return finite(array, f"welfare: expected finite numbers for {label!r}")
 
 
 def with_losses(found: Gains, value: Floats, below: Below, *, defined: NDArray[np.bool_], who: str) -> Any:

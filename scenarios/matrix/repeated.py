@@ -17,7 +17,7 @@ from gtalign_env.scenarios.talk.config import Talk
 from gtalign_env.scenarios.talk.game import open_game
 from gtalign_env.tables import GameTables, PayoffTables
 
-__all__ = ["repeated_matrix"]
+__all__ = ["matrix_scenario", "repeated_matrix"]
 
 
 def repeated_matrix(
@@ -84,6 +84,39 @@ def repeated_matrix(
         rounds=rounds,
         config={"rounds": rounds, **(talk.options() if talk else {})} if config is None else config,
         recipe=recipe or (repeated_matrix, given),
+    )
+
+
+def matrix_scenario(
+    game: Bimatrix, *, name: str, description: str = "", rounds: int = 1, talk: Talk | None = None
+) -> FiniteScenario:
+    """Return the scenario in which a bimatrix of one's own is played ``rounds`` times.
+
+    Args:
+        game: The game, with the names of its moves.
+        name: The scenario's name.
+        description: One sentence for lists.
+        rounds: How often the game is played (1 to 1,000).
+        talk: How the players talk before every round; not at all when ``None``.
+
+    Raises:
+        UsageError: ``rounds`` is out of range, or the tables would not fit.
+
+    Example:
+        >>> dilemma = Bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]], ("stay", "go"), ("stay", "go"))
+        >>> matrix_scenario(dilemma, name="mine", rounds=5).moves("user")
+        ('stay', 'go')
+    """
+    return repeated_matrix(
+        name=name,
+        description=description or "A game of one matrix that both know.",
+        user_moves=game.user_moves,
+        assistant_moves=game.assistant_moves,
+        user=game.user,
+        assistant=game.assistant,
+        rounds=rounds,
+        talk=talk,
+        recipe=(matrix_scenario, {"game": game, "name": name, "description": description, "rounds": rounds, "talk": talk}),
     )
 
 

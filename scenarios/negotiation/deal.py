@@ -88,6 +88,7 @@ class DealOrNoDeal:
     layout = LAYOUT
     has_types = False
     known_types = TASTES
+    own_types = True
 
     def __init__(self, *, contexts: Any, rounds: int, first_speaker: Role) -> None:
         self.contexts: tuple[Division, ...] = load_contexts(contexts)

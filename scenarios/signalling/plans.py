@@ -106,6 +106,7 @@ def screening(
             f"Plans are {listed}. A unit of quality is worth {casual:g} to a casual user and {keen:g} to a keen one, less "
             f"the price; the assistant gets the price less half the square of the quality. After {LEAVE} both get 0."
         ),
+        type_words=lambda theta: f"a unit of quality is worth {theta.value:g}",
         config=settings,
         recipe=(screening, settings),
     )

@@ -78,6 +78,7 @@ def signalling(
         game=_game_of(items, types, (1.0 - share, share)),
         types=types,
         items=items,
+        type_words=lambda theta: f"worth {theta.value:g} to the assistant, and a degree costs {cost / theta.value:.4g}",
         rules=(
             f"The user is worth {low:g} or {high:g} to the assistant, and may take a degree for {cost:g} divided by its worth. "
             f"The assistant then pays {', '.join(f'{amount:g}' for amount in pay)}. The user gets the pay less what the degree "
@@ -121,6 +122,7 @@ def signalling_scenario(
         game=game,
         types=types,
         items=items,
+        type_words=lambda theta: f"type {theta.value:g} of {len(types)}",
         rules=f"The user's type is one of {', '.join(game.types)}. It sends a message, and the assistant answers with an action.",
         config={
             "prior": game.prior.tolist(),

@@ -113,6 +113,7 @@ def two_move_scenario(
     shares: Mapping[UserType, float],
     game: Any,
     rules: str,
+    type_words: Callable[[UserType], str],
     config: Mapping[str, Any],
     recipe: tuple[Callable[..., FiniteScenario], Mapping[str, Any]],
 ) -> FiniteScenario:
@@ -126,6 +127,7 @@ def two_move_scenario(
         shares: The population.
         game: The game in its own form.
         rules: The rules in words, for the briefing.
+        type_words: What a type means, in a few words.
         config: What ``describe`` and records show as the game's settings.
         recipe: A factory and its keyword arguments from which the scenario is rebuilt when unpickled.
 
@@ -148,6 +150,8 @@ def two_move_scenario(
         mix=UserMix(shares, {}),
         known_types={user_type.name: user_type for user_type in shares},
         pricing=Subscription(),
+        own_types=True,
+        type_words=type_words,
         config=config,
         pinnable=(),
         recipe=recipe,

@@ -227,6 +227,16 @@ class AssistText:
                 return line.text
         return ""
 
+    def read_move(self, reply: str) -> str:
+        """Return the name of the move that a reply of the assistant amounts to, as a turn would read it; ``NO_OP`` for silence.
+
+        Example:
+            >>> assist_text().read_move("Which one do you mean?")
+            'CQ'
+        """
+        move = read_reply(reply).move
+        return NO_OP if move is None else move.name
+
     def resolve_type(self, user_type: Any) -> UserType:
         """Return the type that a reset option means: a name, a dict of θ's fields, or a type."""
         return resolve_type(user_type, TYPES)

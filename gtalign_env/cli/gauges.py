@@ -1,0 +1,182 @@
+"""``gtalign gauges``: what a model's chains state, announce and do, measured on records."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gtalign_env.cli.common import add_json, make_console, new_parser, print_json
+from gtalign_env.episode import Episode, iter_episodes
+from gtalign_env.errors import UsageError
+from gtalign_env.render import one_line
+
+if TYPE_CHECKING:
+    from gtalign_env.agents.judges import JudgeAgreement
+    from gtalign_env.gauges import Gauges
+
+__all__ = ["add_parser", "number_above_zero", "run"]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the verb to the program."""
+    parser = new_parser(
+        subparsers,
+        "gauges",
+        summary="measure the chains of recorded play: matrices, announcements, clarification",
+        description="Measure what a model's chains state, announce and do: do matrices depend on the prompt, do stated payoffs\n"
+        "come true, is the announced move made, is the user asked when (and only when) it is needed. With --judge, a model\n"
+        "grades the recorded replies, too, and its agreement with the rule graders is told. Exit code 1 when the judge failed\n"
+        "on some. docs/chain.md defines every number.",
+        examples=[
+            "gtalign gauges runs/chain.jsonl",
+            "gtalign gauges runs/chain.jsonl --plot reliability.svg --scale 2.5",
+            "gtalign gauges runs/chain.jsonl --judge transformers:PATH --judge-cache verdicts.jsonl --json",
+            "gtalign gauges outputs.jsonl --format gtalign",
+        ],
+    )
+    parser.add_argument("file", metavar="FILE", help="episodes of 'gtalign run --out FILE', or published outputs")
+    parser.add_argument(
+        "--format", choices=("episodes", "gtalign"), default="episodes", help="what FILE holds (episodes)"
+    )
+    parser.add_argument(
+        "--criterion",
+        metavar="C",
+        default="welfare:cobb_douglas",
+        help="what a matrix leads to, where a record says nothing",
+    )
+    parser.add_argument("--scale", type=number_above_zero, default=1.0, metavar="X", help="stated units per util (1)")
+    parser.add_argument("--plot", metavar="FILE", help="draw the reliability plot, to a .png or .svg file")
+    judge = parser.add_argument_group("a judge")
+    judge.add_argument("--judge", metavar="SPEC", help="a model that grades the replies, e.g. openai:MODEL")
+    judge.add_argument("--judge-cache", metavar="FILE", help="keep its verdicts in this .jsonl file")
+    add_json(parser)
+
+
+def number_above_zero(text: str) -> float:
+    """Read a finite number above 0, for ``argparse``.
+
+    Example:
+        >>> number_above_zero("2.5")
+        2.5
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return number
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and show."""
+    from gtalign_env.gauges import GaugeMeter
+
+    _check(args)
+    meter = GaugeMeter(criterion=args.criterion, scale=args.scale)
+    if args.format == "gtalign":
+        _measure_published(args, meter)
+    else:
+        for episode in noted_episodes(args.file):
+            meter.add(episode)
+    found = meter.result()
+    judged = None if args.judge is None else _judged(args)
+    if args.plot is not None:
+        _plot(args, found)
+    _show(args, found, judged)
+    return int(judged is not None and bool(judged.judge_failures))
+
+
+def noted_episodes(path: str) -> Iterator[Episode]:
+    """Yield the episodes of a file; what was skipped in it is noted on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield from iter_episodes(path)
+    for warning in caught:
+        print(f"gtalign: note: {warning.message}", file=sys.stderr)
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.plot is not None:
+        from gtalign_env.plots import check_suffix
+
+        check_suffix(Path(args.plot))
+    if args.judge_cache is not None and args.judge is None:
+        raise UsageError("--judge-cache goes with --judge SPEC")
+    if args.format == "gtalign" and args.judge is not None:
+        raise UsageError("--format gtalign: published outputs hold no tasks for a judge; leave --judge out")
+    if args.format == "gtalign" and args.plot is not None:
+        raise UsageError("--format gtalign: published outputs hold no realised payoffs to draw; leave --plot out")
+
+
+def _measure_published(args: argparse.Namespace, meter: Any) -> None:
+    from gtalign_env.gauges import read_published
+    from gtalign_env.scenarios.text.reader import read_reply
+
+    def read(response: str) -> str:
+        move = read_reply(response).move
+        return "" if move is None else move.name
+
+    for turn in read_published(args.file, read=read):
+        meter.add_turn(turn)
+
+
+def _judged(args: argparse.Namespace) -> JudgeAgreement:
+    from gtalign_env.agents.judges import ModelJudge, VerdictCache, agreement, recorded_replies
+    from gtalign_env.protocols import Grade, Task
+    from gtalign_env.scenarios.tasks import grade
+    from gtalign_env.scenarios.text.reader import read_reply
+
+    class _Rules:
+        """The rule graders, on what they are shown in play: the answer without its questions."""
+
+        def grade(self, task: Task, reply: str) -> Grade:
+            return grade(task, reply if task.harmful else read_reply(reply).answer_text or reply)
+
+    replies = list(recorded_replies(noted_episodes(args.file)))
+    if not replies:
+        raise UsageError(f"--judge: {args.file} holds no reply of the text view to judge")
+    return agreement(replies, ModelJudge(args.judge, cache=VerdictCache(args.judge_cache)), _Rules())
+
+
+def _plot(args: argparse.Namespace, found: Gauges) -> None:
+    from gtalign_env.gauges.figures import reliability_figure
+    from gtalign_env.plots import save_figure
+
+    save_figure(reliability_figure(found, title=f"Stated and realised payoffs · {Path(args.file).name}"), args.plot)
+
+
+def _show(args: argparse.Namespace, found: Gauges, judged: JudgeAgreement | None) -> None:
+    if args.json:
+        from gtalign_env.play import versions
+
+        told = {} if judged is None else {"judge": judged.as_dict()}
+        print_json({"file": args.file, **found.as_dict(), **told, "plot": args.plot, "versions": versions()})
+        return
+    from rich.text import Text
+
+    from gtalign_env.cli.gauge_lines import gauge_table
+
+    console = make_console()
+    console.print(gauge_table(found))
+    if judged is not None:
+        console.print(Text(_judge_line(judged)))
+    if args.plot is not None:
+        console.print(Text(f"drawn: {args.plot}"))
+
+
+def _judge_line(judged: JudgeAgreement) -> str:
+    def told(value: float | None) -> str:
+        return "—" if value is None else f"{value:.2f}"
+
+    line = (
+        f"{judged.judge} against the rules: accuracy {told(judged.accuracy)}, kappa {told(judged.kappa)}, mean distance "
+        f"{told(judged.distance)}, bias {told(judged.bias)} (n {judged.n} of {judged.replies})"
+    )
+    for problem, count in judged.judge_failures.items():
+        line += f"\nnot judged: {count}, {one_line(problem)}"
+    return line

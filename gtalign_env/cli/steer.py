@@ -1,0 +1,236 @@
+"""``gtalign steer``: a price from zero to high over recorded chains, and what is chosen at every point."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gtalign_env.cli.common import add_json, make_console, new_parser, print_json
+from gtalign_env.cli.gauges import noted_episodes, number_above_zero
+from gtalign_env.cli.tally import number
+from gtalign_env.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from gtalign_env.agents.chain.sweep_result import Sweep, SweepPoint
+    from gtalign_env.gauges import ChainTurn
+
+__all__ = ["add_parser", "read_rates", "run"]
+
+_WIDE = 90
+_HEADS = ("rate", "n", "switched", "tokens", "U", "L", "welfare", "real U", "real L", "known", "moves")
+_TRENDS = {
+    1: "never fewer tokens as the price rises",
+    -1: "never more tokens as the price rises",
+    0: "no change in tokens",
+}
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the verb to the program."""
+    parser = new_parser(
+        subparsers,
+        "steer",
+        summary="sweep a price over recorded chains: what is chosen, and what it is worth",
+        description="Steer the matrices that a model has stated to another pricing, at every rate of a sweep, and choose again:\n"
+        "expected tokens of each move (the model's own) times what they now cost more, in payoff units. Nothing is played\n"
+        "again. With --assistant the model, too, chooses in the edited matrices (the published way), for comparison.\n"
+        "Exit code 1 when tokens do not go where theory says (see docs/chain.md).",
+        examples=[
+            "gtalign steer runs/chain.jsonl --pricing per_token --rate 0:0.01:11",
+            "gtalign steer runs/chain.jsonl --criterion stackelberg:assistant --plot sweep.svg",
+            "gtalign steer runs/chain.jsonl --assistant transformers:PATH --rate 0,0.002,0.01 --json",
+        ],
+    )
+    parser.add_argument("file", metavar="FILE", help="episodes of 'gtalign run … --chain … --out FILE'")
+    price = parser.add_argument_group("the price")
+    price.add_argument("--pricing", metavar="P", default="per_token", help="what is steered to (per_token)")
+    price.add_argument(
+        "--rate", metavar="A:B:N", default="0:0.01:11", help="N rates from A to B, or a list A,B,… (0:0.01:11 credits)"
+    )
+    price.add_argument("--setting", metavar="KEY", help="which setting of the pricing is the rate (its usual one)")
+    price.add_argument("--from", dest="told", metavar="P", help="what the model was told (what each record says)")
+    price.add_argument(
+        "--sensitivity", type=_not_negative, default=1.0, metavar="X", help="utils a credit is worth to the user (1)"
+    )
+    price.add_argument("--scale", type=number_above_zero, default=1.0, metavar="X", help="stated units per util (1)")
+    choice = parser.add_argument_group("the choice")
+    choice.add_argument("--criterion", metavar="C", default="welfare:cobb_douglas", help="(welfare:cobb_douglas)")
+    choice.add_argument(
+        "--margin",
+        type=_not_negative,
+        default=0.0,
+        metavar="X",
+        help="hysteresis: what leaving the last move costs (0)",
+    )
+    choice.add_argument("--assistant", metavar="SPEC", help="a model that chooses, too, e.g. transformers:PATH")
+    choice.add_argument("--mode", choices=("solver", "self", "both"), help="who chooses (both with --assistant)")
+    parser.add_argument("--plot", metavar="FILE", help="draw the sweep, to a .png or .svg file")
+    add_json(parser)
+
+
+def read_rates(text: str) -> list[float]:
+    """Return the rates that ``--rate`` means: ``A:B:N``, or a list.
+
+    Raises:
+        UsageError: The text is neither, or a rate is negative or not finite.
+
+    Example:
+        >>> read_rates("0:0.01:3"), read_rates("0,0.5")
+        ([0.0, 0.005, 0.01], [0.0, 0.5])
+    """
+    try:
+        if ":" in text:
+            low, high, points = text.split(":")
+            count = int(points)
+            step = (float(high) - float(low)) / max(count - 1, 1)
+            rates = [float(low) + step * at for at in range(count - 1)] + [float(high)] * (count > 0)
+        else:
+            rates = [float(rate) for rate in text.split(",")]
+    except ValueError:
+        rates = []
+    if not rates or not all(0.0 <= rate < math.inf for rate in rates):
+        raise UsageError(f"--rate: expected A:B:N or A,B,… with finite numbers >= 0, got {text!r}")
+    return rates
+
+
+def _not_negative(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0.0 <= found < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a finite number >= 0, got {text!r}")
+    return found
+
+
+def run(args: argparse.Namespace) -> int:
+    """Sweep and show."""
+    from gtalign_env.gauges import chain_turns
+
+    if args.plot is not None:
+        from gtalign_env.plots import check_suffix
+
+        check_suffix(Path(args.plot))
+    mode = args.mode or ("solver" if args.assistant is None else "both")
+    if mode != "solver" and args.assistant is None:
+        raise UsageError(f"--mode {mode}: a model chooses anew at every price; say which one by --assistant SPEC")
+    if mode == "solver" and args.assistant is not None:
+        raise UsageError("--mode solver: no model is asked; leave --assistant out")
+    rates = read_rates(args.rate)
+    sessions = [list(chain_turns(episode)) for episode in noted_episodes(args.file)]
+    if not any(turn.matrix is not None for session in sessions for turn in session):
+        raise UsageError(
+            f"{args.file}: no episode holds a stated matrix; expected a record of an assistant with a chain, e.g. of "
+            "'gtalign run … --chain solver'"
+        )
+    made = _swept(args, mode, sessions, rates)
+    if not made[0].turns:
+        raise UsageError(
+            f"{args.file}: the records do not say what the user paid; say it by --from, e.g. --from subscription"
+        )
+    if args.plot is not None:
+        from gtalign_env.agents.chain.sweep_figure import sweep_figure
+        from gtalign_env.plots import save_figure
+
+        save_figure(sweep_figure(made, title=f"Price steering · {Path(args.file).name}"), args.plot)
+    _show(args, made)
+    return int(any(one.as_claimed is False for one in made))
+
+
+def _swept(
+    args: argparse.Namespace, mode: str, sessions: Sequence[Sequence[ChainTurn]], rates: Sequence[float]
+) -> list[Sweep]:
+    from gtalign_env.agents.chain.sweep import sweep
+
+    settings = {
+        "pricing": args.pricing,
+        "setting": args.setting,
+        "criterion": args.criterion,
+        "sensitivity": args.sensitivity,
+        "scale": args.scale,
+        "margin": args.margin,
+        "pricing_from": args.told,
+    }
+    made = [sweep(sessions, rates, **settings)] if mode != "self" else []
+    if mode != "solver":
+        from gtalign_env.agents.chain.resuming import ByModel
+
+        model = ByModel(args.assistant)
+        made.append(sweep(sessions, rates, decide=model, chosen_by=model.name, **settings))
+        for problem, count in model.problems.most_common():
+            print(f"gtalign: note: {count} choices of the model are missing: {problem}", file=sys.stderr)
+    return made
+
+
+# -- showing ----------------------------------------------------------------------------------------------------------------
+
+
+def _show(args: argparse.Namespace, made: Sequence[Sweep]) -> None:
+    if args.json:
+        from gtalign_env.play import versions
+
+        rows = [one.as_dict() for one in made]
+        print_json({"file": args.file, "sweeps": rows, "plot": args.plot, "versions": versions()})
+        return
+    from rich.text import Text
+
+    console = make_console()
+    for one in made:
+        skipped = f", {one.skipped} turns without a matrix or a known price left out" if one.skipped else ""
+        console.print(Text(f"{one.setting} · chosen by {one.chosen_by} · {one.turns} matrices{skipped}", style="bold"))
+        console.print(_table(one, wide=console.width >= _WIDE))
+        for line in _notes(one):
+            console.print(Text(line))
+        console.print()
+    if args.plot is not None:
+        console.print(Text(f"drawn: {args.plot}"))
+
+
+def _table(made: Sweep, *, wide: bool) -> Table:
+    """Return a row for each rate; a narrow terminal has no room for what was realised."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    shown = [at for at in range(len(_HEADS)) if wide or not 7 <= at < 10]
+    for at in shown:
+        last = at == len(_HEADS) - 1
+        table.add_column(_HEADS[at], justify="left" if last else "right", no_wrap=not last, overflow="fold")
+    for point in made.points:
+        cells = _cells(point)
+        table.add_row(*(Text(cells[at]) for at in shown))
+    return table
+
+
+def _cells(point: SweepPoint) -> list[str]:
+    shares = ", ".join(f"{move} {share:.0%}" for move, share in point.shares.items())
+    return [
+        f"{point.rate:g}",
+        str(point.n),
+        "—" if point.switched is None else f"{point.switched:.0%}",
+        number(point.tokens, digits=1),
+        *(number(value) for value in (point.user, point.assistant, point.welfare)),
+        *(number(value) for value in (point.realised_user, point.realised_assistant)),
+        f"{point.realised:g}",
+        shares or "—",
+    ]
+
+
+def _notes(made: Sweep) -> list[str]:
+    tokens = ", ".join(f"{move} {count:.0f}" for move, count in made.tokens_by_move.items())
+    stated = f"U, L: stated payoffs of the chosen cells at that price; welfare: {made.welfare}"
+    real = "real: what the chosen move came to where it was the one that was made; known: how often it was"
+    notes = [f"expected tokens: {tokens}", f"{stated}; {real}"]
+    if not any(point.n for point in made.points):
+        return [*notes, "seen: nothing was chosen at any rate"]
+    trend = "tokens go up and down" if made.trend is None else _TRENDS[made.trend]
+    if made.claim is None:
+        return [*notes, f"seen: {trend}; theory claims nothing here"]
+    verdict = "as it must be" if made.as_claimed else "NOT as it must be"
+    return [*notes, f"theory: {_TRENDS[made.claim]}; seen: {trend}: {verdict}"]
