@@ -1,7 +1,7 @@
 """PPO from Stable-Baselines3 learns to be the assistant, opposite the default population of users.
 
 The learner is rewarded with the provider's payoff alone; the last lines show what that means for either side.
-Needs: pip install stable-baselines3
+Needs: pip install 'gtalign-env[sb3]'
 
 Run it: python examples/sb3_ppo.py [STEPS]
 """
@@ -13,9 +13,13 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
-from stable_baselines3 import PPO
-from stable_baselines3.common.env_util import make_vec_env
+
+try:
+    import torch
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.env_util import make_vec_env
+except ModuleNotFoundError as error:
+    sys.exit(f"this example needs {error.name}: pip install 'gtalign-env[sb3]'")
 
 ID = "gtalign_env:gtalign/Assistant-v0"
 

@@ -40,7 +40,10 @@ _ASSISTANTS: dict[str, tuple[str, str]] = {
         "heuristic:HeuristicAssistant",
         "Asks when it pays, learns the wanted length from reactions, declines harm.",
     ),
-    "fixed": ("fixed:FixedAssistant", "One move for ever: fixed:DA_short … fixed:AQ_long, fixed:CQ, fixed:DECLINE."),
+    "fixed": (
+        "fixed:FixedAssistant",
+        "One move for ever: fixed:DA_short … fixed:DECLINE; in other games theirs, fixed:defect.",
+    ),
     "random": ("random:RandomAssistant", "Uniform legal moves in any scenario."),
     "oracle": (
         "oracle:OracleAssistant",
@@ -83,6 +86,7 @@ _TREES: dict[str, str] = {
 }
 _PLAYERS: dict[str, tuple[str, str]] = {
     "random": ("uniform:UniformPlayer", "Uniform legal moves: plays every strategic game."),
+    "fixed": ("fixed:FixedPlayer", "One move for ever, by its name or its index from 0: fixed:defect, fixed:1."),
     "nash": ("solution:Nash", "Its part of the best Nash equilibrium for both; backward induction in trees."),
     "simultaneous": ("solution:Simultaneous", "Workflow for matrices: where the best replies of both meet."),
     "sequential": ("solution:Sequential", "Workflow for trees: backward induction from any decision."),

@@ -285,7 +285,8 @@ def iter_episodes(path: str | Path) -> Iterator[Episode]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileFormatError(path, "there is no such file; expected episodes as written by 'gtalign run --out'")
+        problem = "this is a folder" if path.is_dir() else "there is no such file"
+        raise FileFormatError(path, f"{problem}; expected episodes as written by 'gtalign run --out'")
     found = 0
     with contextlib.closing(_lines(path)) as lines:
         pending: tuple[int, Exception] | None = None

@@ -20,10 +20,14 @@ from gtalign_env.protocols import PayoffModel, PricingPolicy
 from gtalign_env.specs import from_spec
 from gtalign_env.types import Outcome, UserType
 
-__all__ = ["GRID", "PAYOFF_MODELS", "Grounded", "make_payoff_model", "on_grid", "overhead", "positive_part"]
+__all__ = ["GRID", "PAPER", "PAYOFF_MODELS", "Grounded", "make_payoff_model", "on_grid", "overhead", "positive_part"]
 
 GRID = 2.0**-20
 """Utils between neighbouring payoff values."""
+
+
+PAPER = "paper"
+"""Name of the published reward, which scores what a language model wrote: for ``rescore`` only, no game is played under it."""
 
 
 def on_grid(utils: Any) -> Any:
@@ -156,7 +160,7 @@ def make_payoff_model(model: str | PayoffModel) -> PayoffModel:
 
     Raises:
         UnknownNameError: No payoff model has this name.
-        UsageError: A setting is unknown or out of range.
+        UsageError: A setting is unknown or out of range, or the name is ``paper``.
 
     Example:
         >>> make_payoff_model("grounded:wrong=0.3").wrong
@@ -166,5 +170,10 @@ def make_payoff_model(model: str | PayoffModel) -> PayoffModel:
         if isinstance(model, PayoffModel):
             return model
         raise UsageError(f"payoff model: expected a name or a payoff model object, got {model!r}")
+    if model.partition(":")[0].strip() == PAPER:
+        raise UsageError(
+            f"payoff model {model!r}: expected one that scores outcomes ({', '.join(PAYOFF_MODELS)}); {PAPER!r} scores what a "
+            "language model wrote, and is for 'gtalign rescore FILE --payoff paper' only"
+        )
     made: PayoffModel = from_spec("payoff model", model, PAYOFF_MODELS)
     return made

@@ -187,8 +187,8 @@ def _seat(
 def type_brought(scenario: Scenario, user_type: UserType | None) -> UserType | None:
     """Return the θ that a persona brings into a game; ``None`` where the scenario draws it.
 
-    Some games have types of their own with a stated prior (``own_types``), as in signalling: a worth that is common knowledge, not
-    a taste that anybody could have. There a persona brings the scenario's type of the same name, or none.
+    Some games have types of their own (``own_types``), as signalling has, with a prior that is common knowledge. There a persona
+    brings the game's type of the same name, or none: what it wants elsewhere means nothing.
 
     Args:
         scenario: The game.

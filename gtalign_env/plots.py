@@ -5,6 +5,7 @@ A figure is written at once or not at all, and the same game gives the same byte
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ SUFFIXES: tuple[str, ...] = (".png", ".svg")
 """Kinds of file that a figure can be written to."""
 _INK, _MUTED, _HULL = "#1f2328", "#5b636d", "#e8eef5"
 _NASH, _FRONT, _BEST, _BARGAIN = "#b3141f", "#0e8390", "#a07400", "#7b2fb5"
+_MOST_CELLS = 12
+"""Outcomes up to which all are named; of more, those that are marked."""
 _MOST_LABELS = 24
 """Names that a figure has room for."""
 _MOST_LETTERS = 360
@@ -78,6 +81,7 @@ def payoff_figure(space: PayoffSpace, *, title: str = "") -> Figure:
     figure = Figure(figsize=(8.0, 6.8), dpi=150, layout="constrained")
     axes: Axes = figure.add_subplot()
     cells = merged(space.cells)
+    space = dataclasses.replace(space, others=merged(space.others))
     _frame(axes, [*cells, *space.others], space.disagreement, title)
     _hull(axes, cells)
     _front(axes, cells)
@@ -171,7 +175,10 @@ def _contour(axes: Axes, cells: Sequence[Point], space: PayoffSpace) -> None:
     worth = np.asarray(value(user, assistant), dtype=np.float64)
     if worth.min() < level < worth.max():
         axes.contour(user, assistant, worth, levels=[level], colors=_BEST, linewidths=1.2, linestyles="--", zorder=2)
-        axes.plot([], [], "--", color=_BEST, linewidth=1.2, label=f"equal {space.welfare.replace('_', '–')} welfare")
+        name = f"equal {space.welfare.replace('_', '–')} welfare"
+        if level < 0 and float(value(-1.0, 2.0)) == -1.0:  # where a side loses, only the smaller gain counts
+            name = "equal loss of the worse-off side"
+        axes.plot([], [], "--", color=_BEST, linewidth=1.2, label=name)
 
 
 def _points(axes: Axes, cells: Sequence[Point], space: PayoffSpace) -> None:
@@ -189,8 +196,10 @@ def _points(axes: Axes, cells: Sequence[Point], space: PayoffSpace) -> None:
     draw(having("nash", cells), space.nash, marker="o", ms=15, color=_NASH, mew=2, **ring)
     mixed = having("nash", space.others)
     draw(mixed, "mixed equilibrium", marker="X", ms=9, color=_NASH, mec="white", zorder=6)
-    for (names, found), marker in zip(_agreements(everything), "s^vh", strict=False):
+    for (names, found), marker in zip(_agreements(cells), "s^vh", strict=False):
         draw(found, f"bargaining: {names}", marker=marker, ms=19, color=_BARGAIN, mew=1.3, **ring)
+    for (names, found), marker in zip(_agreements(space.others), "s^vh", strict=False):
+        draw(found, f"bargaining with chance: {names}", marker=marker, ms=9, color=_BARGAIN, mec="white", zorder=6)
     draw(having("optimum", cells), "welfare optimum", marker="*", ms=13, color="#f2c230", mec=_INK, mew=0.7, zorder=7)
     draw(having("choice", everything), "criterion's choice", marker="s", ms=25, color=_INK, mew=1, **ring)
 
@@ -213,7 +222,10 @@ def _agreements(points: Sequence[Point]) -> list[tuple[str, list[Point]]]:
 
 def _labels(axes: Axes, cells: Sequence[Point], space: PayoffSpace) -> None:
     """Name the points, each where its name covers the fewest other names and points."""
+    from matplotlib.patheffects import withStroke
+
     shown = _named(cells)
+    halo = [withStroke(linewidth=2.5, foreground="white")]  # keeps a name readable where it meets a line
     everything = [*cells, *space.others]
     places = axes.transData.transform(_array(everything)) * 72.0 / axes.figure.dpi  # points, 1/72 inch
     radii = np.array([_radius(point) for point in everything])
@@ -238,14 +250,15 @@ def _labels(axes: Axes, cells: Sequence[Point], space: PayoffSpace) -> None:
             fontsize=_FONT,
             color=_INK,
             zorder=8,
+            path_effects=halo,
         )
 
 
 def _named(cells: Sequence[Point]) -> Sequence[Point]:
     """Return the points that are named: all where there is room, else those that are marked, else without the mere front."""
     marked = [point for point in cells if point.marks]
-    for points in (cells, marked):
-        if len(points) <= _MOST_LABELS and sum(len(point.name) for point in points) <= _MOST_LETTERS:
+    for points, most in ((cells, _MOST_CELLS), (marked, _MOST_LABELS)):
+        if len(points) <= most and sum(len(point.name) for point in points) <= _MOST_LETTERS:
             return points
     return [point for point in marked if set(point.marks) - {"pareto"}]
 

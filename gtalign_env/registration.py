@@ -43,7 +43,7 @@ __all__ = [
 _ID = re.compile(r"[\w.-]+/[\w.-]+-v\d+")
 _IN_FILE = re.compile(r"(.+\.py):([\w.]+)")
 _UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
-_WANTED = "a scenario or a game (Bimatrix, GameTree, SignallingGame), or a function that makes one"
+_WANTED = "a scenario, a game (Bimatrix, GameTree, SignallingGame) or a function that makes one"
 _PLAYED_AS: dict[str, str] = {
     "gtalign_env.games.bimatrix.Bimatrix": "gtalign_env.scenarios.matrix.repeated:matrix_scenario",
     "gtalign_env.games.tree.GameTree": "gtalign_env.scenarios.trees.compiled:tree_scenario",
@@ -289,7 +289,7 @@ def scenario_id(name: str) -> str:
 
     Raises:
         UnknownNameError: There is no such scenario.
-        UsageError: It is a single-agent view, which Gymnasium makes.
+        UsageError: It is a single-agent view, which Gymnasium makes, or a file without the name of what is in it.
 
     Example:
         >>> scenario_id("assist")
@@ -300,6 +300,8 @@ def scenario_id(name: str) -> str:
             return spec.id
     if re.fullmatch(r"[\w.]+:[\w.]+", name) or _IN_FILE.fullmatch(name):
         return name
+    if name.endswith(".py"):
+        raise UsageError(f"scenario {name!r}: expected a file and the name of the game in it: write {name}:NAME")
     _refuse_view(name)
     raise UnknownNameError("scenario", name, SCENARIOS, also=[spec.short for spec in SCENARIOS.values()])
 
@@ -368,11 +370,7 @@ def _as_scenario(thing: Any, name: str) -> Scenario | None:
 
 def _no_option(factory: Callable[..., Any], name: str, option: str) -> str:
     """Return in words that a scenario has no such option, with those that it has."""
-    parameters = inspect.signature(factory).parameters.values()
-    known = {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD}
-    if len(known) < len(parameters):  # **rules: the game itself tells what they are
-        known |= set(getattr(factory(), "config", {}))
+    known = [parameter for parameter in inspect.signature(factory).parameters if parameter not in ("args", "kwargs")]
     near = difflib.get_close_matches(option, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    listed = f"it has {', '.join(sorted(known))}" if known else "it has none"
-    return f"scenario {name!r} has no option {option!r}: {listed}{hint}"
+    return f"scenario {name!r} has no option {option!r}: it has {', '.join(known) or 'none'}{hint}"

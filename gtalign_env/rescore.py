@@ -15,18 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from gtalign_env.episode import Episode, StepRecord
-from gtalign_env.errors import FileFormatError, GtalignError, UsageError
+from gtalign_env.errors import FileFormatError, GtalignError, UnknownNameError, UsageError
 from gtalign_env.paper import paper_score
-from gtalign_env.payoffs import make_payoff_model
+from gtalign_env.payoffs import PAPER, PAYOFF_MODELS, make_payoff_model
 from gtalign_env.pricing import make_pricing
 from gtalign_env.protocols import PayoffModel, PricingPolicy
 from gtalign_env.sanitize import clean_text
 from gtalign_env.types import ASSISTANT, CHARACTERS_PER_TOKEN, USER, Outcome, Payoffs, UserType
 
-__all__ = ["PAPER", "Rescored", "rescore_episode", "rescore_published", "rescore_row"]
-
-PAPER = "paper"
-"""Name of the published reward, which scores raw outputs instead of outcomes."""
+__all__ = ["Rescored", "payoff_model", "rescore_episode", "rescore_published", "rescore_row"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,7 +126,7 @@ def rescore_episode(
         if payoff == PAPER:
             user, assistant = _paper_means(episode)
         else:
-            model = None if payoff is None else make_payoff_model(payoff)
+            model = None if payoff is None else payoff_model(payoff)
             price = None if pricing is None else make_pricing(pricing)
             user, assistant = _sums(episode, model, price)
     except _UnscorableError as failed:
@@ -142,6 +139,23 @@ def rescore_episode(
         assistant_items=assistant,
         recorded=recorded,
     )
+
+
+def payoff_model(payoff: str | PayoffModel) -> PayoffModel:
+    """Return a payoff model that scores outcomes; an unknown name is told ``paper`` among the known ones.
+
+    Raises:
+        UnknownNameError: There is no such payoff model.
+        UsageError: A setting is out of range, or it is the ``paper`` model, which scores no outcomes.
+
+    Example:
+        >>> payoff_model("grounded:wrong=0.3").wrong
+        0.3
+    """
+    try:
+        return make_payoff_model(payoff)
+    except UnknownNameError as error:
+        raise UnknownNameError("payoff model", error.name, [*PAYOFF_MODELS, PAPER]) from None
 
 
 def _sums(
@@ -244,7 +258,8 @@ def rescore_published(path: str | Path) -> Iterator[Rescored]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileFormatError(path, "there is no such file: expected JSON lines with output, answer_reward and source")
+        problem = "this is a folder" if path.is_dir() else "there is no such file"
+        raise FileFormatError(path, f"{problem}: expected JSON lines with output, answer_reward and source")
     with path.open("rb") as file:
         lines = [(number, line) for number, line in enumerate(file, start=1) if line.strip()]
     for place, (number, line) in enumerate(lines):

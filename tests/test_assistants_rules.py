@@ -23,6 +23,7 @@ from gtalign_env.agents.assistants import (
     make_assistant,
 )
 from gtalign_env.agents.assistants.voice import general_answer
+from gtalign_env.agents.players.fixed import FixedPlayer
 from gtalign_env.agents.users import load_persona, population
 from gtalign_env.errors import FileFormatError, UnknownNameError, UsageError
 from gtalign_env.play import play_episode, play_many
@@ -103,11 +104,41 @@ def test_fixed__takes_an_index_in_other_games() -> None:
         assert {step.assistant.action for step in episode.steps} == {made}
 
 
-@pytest.mark.parametrize("move", ["DA_huge", "-1", -1, True, 1.5])
-def test_fixed__unknown_moves_are_refused(move: Any) -> None:
-    """A wrong move is named together with what was expected."""
+@pytest.mark.parametrize("move", ["", "-1", -1, True, 1.5])
+def test_fixed__what_is_no_move_is_refused(move: Any) -> None:
+    """With what was expected."""
     with pytest.raises(UsageError, match="expected"):
         FixedAssistant(move)
+
+
+def test_fixed__finds_its_move_in_any_game_from_either_chair() -> None:
+    """By name, in any case; with talk it keeps silent until the move is legal."""
+    for talk in (0, 1):
+        env = parallel_env("prisoners_dilemma", rounds=2, talk=talk, strict=True)
+        episode = play_episode(env, load_persona("fixed:Defect"), make_assistant("fixed:defect"), seed=0)
+        assert episode.error == {}
+        assert {step.user.move for step in episode.steps} - {"WAIT", "SILENT"} == {"defect"}
+        assert {step.assistant.move for step in episode.steps} - {"WAIT", "SILENT"} == {"defect"}
+        assert episode.players == {"user_0": "persona:fixed:Defect", "assistant_0": "fixed:defect"}
+    for view in ("assist", "assist_text"):
+        episode = play_episode(parallel_env(view), load_persona("fixed:DQ_none"), make_assistant("fixed:CQ"), seed=0)
+        assert episode.error == {}
+        assert {step.user.move for step in episode.steps} - {"WAIT"} == {"DQ_none"}
+    by_index = play_episode(parallel_env("matrix"), load_persona("fixed:move=1"), make_assistant("fixed:1"), seed=0)
+    assert {(step.user.move, step.assistant.move) for step in by_index.steps} == {("DQ", "AQ")}
+
+
+def test_fixed__a_move_that_the_game_lacks_is_refused_by_name() -> None:
+    """When it sits down, before the game begins; and it does not guess when nobody has seated it."""
+    scenario = parallel_env("stag_hunt").scenario
+    for player, role in ((FixedAssistant("DA_huge"), "assistant"), (FixedPlayer(move="deer"), "user")):
+        with pytest.raises(
+            UsageError, match=f"cannot play 'stag_hunt': expected a move of the {role}.*fixed:stag, fixed:hare"
+        ):
+            player.sit(scenario, role)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="has not sat down"):
+            player.act(seen(), {})
+    assert FixedPlayer(move="2").act({"action_mask": np.ones(3, dtype=np.int8)}, {}) == 2
 
 
 def test_random__uses_legal_moves_only_and_all_of_them() -> None:
@@ -460,7 +491,7 @@ def test_make_assistant__takes_files_modules_backends_and_policies(tmp_path: Pat
     ("spec", "options", "problem"),
     [
         ("heuristik", {}, "did you mean 'heuristic'"),
-        ("fixed:DA_huge", {}, "unknown assistant move 'DA_huge'"),
+        ("fixed:-1", {}, "expected a move's name or an index >= 0, got '-1'"),
         ("random:3", {}, "too many positional arguments"),
         ("heuristic", {"mood": 1}, "unexpected keyword argument 'mood'"),
         ("no_such_module_here:X", {}, "there is no module"),
@@ -473,3 +504,11 @@ def test_make_assistant__wrong_specs_say_what_was_expected(spec: str, options: d
     """Unknown names, moves, options and things that are no policies end in one sentence."""
     with pytest.raises((UsageError, UnknownNameError, FileFormatError), match=re.escape(problem)):
         make_assistant(spec, **options)
+
+
+def test_unknown_names__list_everybody_once() -> None:
+    """The same name may stand in two lists; in the message it stands once, under the noun of both."""
+    for load, noun in ((make_assistant, "assistant"), (load_persona, "persona")):
+        with pytest.raises(UnknownNameError, match=f"unknown {noun} or player 'nobody'") as caught:
+            load("nobody")
+        assert caught.value.known.count("random") == 1

@@ -241,6 +241,7 @@ def test_make_backend__passes_a_ready_one_through() -> None:
     ("spec", "error", "message"),
     [
         ("fake", UsageError, "expected 'fake:' and what it should run, e.g. 'fake:rules'"),
+        ("openai", UsageError, "expected 'openai:' and what it should run, e.g. 'openai:MODEL'"),
         ("transformers:", UsageError, "e.g. 'transformers:PATH'"),
         ("vllm", UsageError, "e.g. 'vllm:PATH'"),
         ("fake:eco", UnknownNameError, "did you mean 'echo'"),

@@ -1,13 +1,24 @@
-"""The assistant that reasons first, on fakes: modes, batches, retries, failures, steering, records."""
+"""The assistant that reasons first, on fakes: modes, batches, records, steering, other games."""
 
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from chains import (
+    BOTH,
+    MOVES,
+    QUESTION,
+    Failing,
+    Recording,
+    Unruly,
+    blocks,
+    index,
+    info,
+    seated,
+)
 
 from gtalign_env import parallel_env
 from gtalign_env.agents.assistants import make_assistant
@@ -30,94 +41,6 @@ from gtalign_env.play_batch import play_batch
 from gtalign_env.protocols import BatchPolicy, Continuation, Generation, Sampling, Sitter
 from gtalign_env.registration import PERSONAS, make_scenario
 from gtalign_env.types import ASSISTANT_MOVES, USER
-
-MOVES = make_moves("paper")
-PAPER: dict[str, tuple[float, float]] = {
-    "VQ|DA": (1, 1),
-    "VQ|AQ": (4, 0),
-    "VQ|CQ": (1, 0),
-    "DQ|DA": (0, 1),
-    "DQ|AQ": (3, 3),
-    "DQ|CQ": (2, 1),
-}
-"""The published example: the pure equilibrium is VQ|DA, the welfare optimum DQ|AQ."""
-ANSWER = "It is Paris."
-BOTH = "It is Paris. Which year do you have in mind?"
-QUESTION = "Which one do you mean?"
-
-
-def payoffs(cells: dict[str, tuple[float, float]] = PAPER) -> str:
-    """Return a payoff block's text."""
-    return json.dumps({key: {"user": user, "assistant": assistant} for key, (user, assistant) in cells.items()})
-
-
-def blocks(**changes: str) -> list[tuple[str, str]]:
-    """Return the blocks that a fake writes, some changed."""
-    made = {"thinking": "It may be either.", "payoff": payoffs(), "analyze": "Good.\nchoice: DQ|AQ", "response": BOTH}
-    return list({**made, **changes}.items())
-
-
-class Recording:
-    """A backend that passes everything on and remembers it."""
-
-    def __init__(self, backend: Any) -> None:
-        self.backend = backend
-        self.name = "recording"
-        self.calls: list[tuple[list[Any], Sampling]] = []
-
-    def generate(self, conversations: Sequence[Any], sampling: Sampling) -> list[Generation]:
-        """Pass a call on."""
-        self.calls.append((list(conversations), sampling))
-        made: list[Generation] = self.backend.generate(conversations, sampling)
-        return made
-
-    def count_tokens(self, text: str) -> int:
-        """Count tokens."""
-        return int(self.backend.count_tokens(text))
-
-
-class Unruly(Recording):
-    """A backend that holds no model to a schema, and says so."""
-
-    def generate(self, conversations: Sequence[Any], sampling: Sampling) -> list[Generation]:
-        """Refuse schemas."""
-        made = super().generate(conversations, sampling)
-        if not sampling.json_schema:
-            return made
-        return [Generation(text="", finish_reason="error", error="no schemas here") for _ in made]
-
-
-class Failing(Recording):
-    """A backend whose calls fail where ``fails`` says so, by number of the call and place."""
-
-    def __init__(self, backend: Any, fails: Callable[[int, int], bool]) -> None:
-        super().__init__(backend)
-        self.fails = fails
-
-    def generate(self, conversations: Sequence[Any], sampling: Sampling) -> list[Generation]:
-        """Fail some rows."""
-        made = super().generate(conversations, sampling)
-        broken = Generation(text="", finish_reason="error", error="out of memory")
-        return [broken if self.fails(len(self.calls) - 1, place) else row for place, row in enumerate(made)]
-
-
-def info(said: str = "How far is it?", **more: Any) -> dict[str, Any]:
-    """Return what the environment tells the assistant."""
-    return {"messages": [{"role": "user", "content": said}], **more}
-
-
-def seated(backend: Any, **settings: Any) -> ChainAssistant:
-    """Return an assistant in a chat's chair, with the six published cells."""
-    assistant = ChainAssistant(backend, **{"moves": MOVES, **settings})
-    assistant.sit(make_scenario("assist_text"), "assistant")
-    assistant.reset(0)
-    return assistant
-
-
-def index(name: str) -> int:
-    """Return the index of one of the assistant's moves."""
-    return [move.name for move in ASSISTANT_MOVES].index(name)
-
 
 # -- modes ----------------------------------------------------------------------------------------------------------------
 
@@ -282,162 +205,6 @@ def test_act_batch__one_failing_game_leaves_the_others_whole(stage: int) -> None
     assert assistant.last_calls[1]["error"] == "out of memory"
 
 
-def test_act_batch__refuses_lists_that_differ_in_length() -> None:
-    """Observations and infos belong together."""
-    with pytest.raises(UsageError, match="got 2 and 1"):
-        seated("fake:chain").act_batch([{}], [info(), info()])
-
-
-# -- retries and failures ---------------------------------------------------------------------------------------------------
-
-
-def script(*chains: Sequence[tuple[str, str]]) -> ScriptedBackend:
-    """Return a backend that writes whole chains, halted behind the payoffs, one after the other."""
-    lines = []
-    for chain in chains:
-        parts = dict(chain)
-        lines += [
-            f"<thinking>{parts['thinking']}</thinking><payoff>{parts['payoff']}</payoff>",
-            f"{parts['response']}</response>",
-        ]
-    return ScriptedBackend(lines)
-
-
-def test_retry__begins_the_chain_anew_and_keeps_what_failed() -> None:
-    """A first chain without a matrix: the second is asked for at another seed, warm, and the record holds both."""
-    lines = ["no chain at all", "<thinking>a</thinking><payoff>" + payoffs() + "</payoff>", f"{BOTH}</response>"]
-    backend = Recording(ScriptedBackend(lines))
-    assistant = seated(backend, constrained=False)
-    assert assistant.act({}, info())["text"] == BOTH
-    chain = assistant.last_call["chain"]
-    assert chain["attempts"] == 2
-    assert [(failure["kind"], failure["attempt"]) for failure in chain["failures"]] == [("missing_block", 0)]
-    assert chain["discarded"] == [{"text": "no chain at all", "tokens": 4}]
-    temperatures = [sampling.temperature for _, sampling in backend.calls]
-    assert temperatures == [0.0, 0.7, 0.7]
-    assert backend.calls[0][1].seed != backend.calls[1][1].seed
-
-
-@pytest.mark.parametrize(
-    ("changes", "settings", "kind"),
-    [
-        ({"payoff": "nonsense"}, {}, "bad_json"),
-        ({"payoff": payoffs({**PAPER, "VQ|DA": (9, 9)})}, {}, "out_of_range"),
-        ({"response": " "}, {}, "empty_response"),
-        ({"analyze": "Hm."}, {"mode": "self"}, "unannounced"),
-        ({"payoff": payoffs(dict.fromkeys(PAPER, (-1, -1)))}, {"criterion": "bargaining:nash"}, "no_solution"),
-        ({"payoff": payoffs(dict.fromkeys(PAPER, (1, 1)))}, {"criterion": "dominance"}, "no_solution"),
-        ({"response": ANSWER}, {"on_mismatch": "reject"}, "move_mismatch"),
-        ({"payoff": str(json.loads(payoffs()))}, {"strict": True}, "bad_json"),
-        ({"payoff": ""}, {"constrained": False}, "bad_json"),
-        ({"response": " "}, {"mode": "self", "constrained": False}, "empty_response"),
-        ({"analyze": "Hm."}, {"mode": "self", "constrained": False}, "unannounced"),
-    ],
-)
-def test_failure__is_typed_and_ends_the_game_unless_told_otherwise(
-    changes: dict[str, str], settings: dict[str, Any], kind: str
-) -> None:
-    """After all retries the error names the kind; a plain reply only where that was asked for, and marked as such."""
-    backend = ChainBackend(blocks(**changes))
-    assistant = seated(backend, **settings)
-    with pytest.raises(ModelError, match=f"failed: {kind}: "):
-        assistant.act({}, info())
-    chain = assistant.last_call["chain"]
-    assert [failure["kind"] for failure in chain["failures"]] == [kind, kind]
-    assert chain["fallback"] == ""
-
-    plain = seated(backend, on_failure="plain", **settings)
-    said = plain.act({}, info())
-    assert isinstance(said, str)
-    assert plain.last_call["chain"]["fallback"] == "plain"
-    assert plain.last_call["plain"]["text"].strip() == said
-    assert [failure["kind"] for failure in plain.last_call["chain"]["failures"]] == [kind, kind]
-
-
-def test_failure__of_the_engine_in_the_plain_reply_too() -> None:
-    """Where even the plain reply fails there is an error; nothing is made up."""
-    assistant = seated(Failing(ChainBackend(blocks()), lambda call, place: True), on_failure="plain")
-    with pytest.raises(ModelError, match="out of memory"):
-        assistant.act({}, info())
-    assert assistant.last_call["error"] == "out of memory"
-
-
-def test_failure__of_an_engine_that_comes_back() -> None:
-    """A call that fails once is made again."""
-    assistant = seated(Failing(ChainBackend(blocks()), lambda call, place: call == 0))
-    assert assistant.act({}, info())["text"] == BOTH
-    assert [failure["kind"] for failure in assistant.last_call["chain"]["failures"]] == ["engine"]
-
-
-# -- announced and made ------------------------------------------------------------------------------------------------------
-
-
-def test_mismatch__is_recorded() -> None:
-    """AQ is announced and a direct answer made: the reply goes out, and the record shows both."""
-    assistant = seated(ChainBackend(blocks(response=ANSWER)))
-    action = assistant.act({}, info())
-    assert action == {"move": index("AQ_medium"), "text": ANSWER}
-    chain = assistant.last_call["chain"]
-    assert (chain["announced"], chain["made"], chain["kept"]) == ("AQ", "DA_short", False)
-
-
-def test_mismatch__retry_takes_the_reply_that_keeps_its_word() -> None:
-    """The first reply breaks its word, the second keeps it."""
-    assistant = seated(script(blocks(response=ANSWER), blocks()), on_mismatch="retry", constrained=False)
-    assert assistant.act({}, info()) == {"move": index("AQ_short"), "text": BOTH}
-    chain = assistant.last_call["chain"]
-    assert (chain["attempts"], chain["kept"]) == (2, True)
-    assert [failure["kind"] for failure in chain["failures"]] == ["move_mismatch"]
-
-
-def test_mismatch__retry_lets_the_last_reply_go() -> None:
-    """With no retries left, the reply goes out as it is, on record as a mismatch."""
-    assistant = seated(ChainBackend(blocks(response=ANSWER)), on_mismatch="retry")
-    assert assistant.act({}, info())["text"] == ANSWER
-    assert (assistant.last_call["chain"]["attempts"], assistant.last_call["chain"]["kept"]) == (2, False)
-
-
-def test_mismatch__without_a_reader_is_unknown() -> None:
-    """Who was not seated cannot tell moves from words: then nothing is claimed, and retries make no sense."""
-    assistant = ChainAssistant(ChainBackend(blocks(response=ANSWER)), moves=MOVES)
-    assert assistant.act({}, info()) == {"move": index("AQ_medium"), "text": ANSWER}
-    assert (assistant.last_call["chain"]["made"], assistant.last_call["chain"]["kept"]) == ("", None)
-    with pytest.raises(UsageError, match=r"call sit\(scenario, role\)"):
-        ChainAssistant("fake:chain", on_mismatch="reject").act({}, info())
-
-
-def test_announced__with_a_length_is_held_to_it() -> None:
-    """In the full matrix a move has a length, and a short answer is no long one; unknown moves are not announced."""
-    keys = make_moves("VQ/DA_long,DA_short").keys
-    cells = {key: (float(key.endswith("long")), 1.0) for key in keys}
-    assistant = seated(ChainBackend(blocks(payoff=payoffs(cells), response=ANSWER)), moves="VQ/DA_long,DA_short")
-    assert assistant.act({}, info()) == {"move": index("DA_long"), "text": ANSWER}
-    assert assistant.last_call["chain"]["kept"] is False
-    strange = seated(ChainBackend(blocks(payoff=payoffs({"VQ|SING": (1, 1)}))), moves="VQ/SING")
-    assert strange.act({}, info()) == BOTH
-
-
-def test_episode__records_announced_and_made() -> None:
-    """In a game the environment reads the reply itself: both moves stand in the step, the chain beside them, as plain JSON."""
-    assistant = ChainAssistant(ChainBackend(blocks(response=ANSWER)), moves=MOVES)
-    env = parallel_env("gtalign/AssistText-v0", questions=1)
-    episode = play_episode(env, PERSONAS.get("concise")(), assistant, seed=3)
-    assert episode.ended == "terminated", episode.error
-    step = episode.steps[0].assistant
-    assert (step.announced, step.move, step.text) == ("AQ_medium", "DA_short", ANSWER)
-    assert (step.model["chain"]["announced"], step.model["chain"]["made"]) == ("AQ", "DA_short")
-    assert json.loads(json.dumps(step.model)) == step.model
-    assert "The user pays you 0.8 credits for the session." in step.model["conversation"][0]["content"]
-
-
-def test_episode__a_failed_chain_is_a_typed_error() -> None:
-    """The episode breaks off with the reason and the failed chain in its record; it is not scored."""
-    assistant = ChainAssistant(ChainBackend(blocks(payoff="?")), moves=MOVES)
-    episode = play_episode(parallel_env("gtalign/AssistText-v0"), PERSONAS.get("concise")(), assistant, seed=0)
-    assert (episode.ended, episode.error["type"]) == ("error", "ModelError")
-    assert [failure["kind"] for failure in episode.failed_call["chain"]["failures"]] == ["bad_json", "bad_json"]
-
-
 def test_episodes__played_side_by_side_are_those_played_alone() -> None:
     """A batch of games gives the records that each seed gives alone, but for the time it took."""
     assistant = ChainAssistant(ChainBackend(blocks()), moves=MOVES, criterion="quantal:1")
@@ -450,6 +217,12 @@ def test_episodes__played_side_by_side_are_those_played_alone() -> None:
         alone = play_episode(env(), persona, assistant, seed=episode.seed)
         assert [step.assistant.model for step in episode.steps] == [step.assistant.model for step in alone.steps]
         assert [step.assistant.text for step in episode.steps] == [step.assistant.text for step in alone.steps]
+
+
+def test_act_batch__refuses_lists_that_differ_in_length() -> None:
+    """Observations and infos belong together."""
+    with pytest.raises(UsageError, match="got 2 and 1"):
+        seated("fake:chain").act_batch([{}], [info(), info()])
 
 
 # -- records ------------------------------------------------------------------------------------------------------------------

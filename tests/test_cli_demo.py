@@ -67,6 +67,7 @@ def test_demo__compares_records_and_replays(quick: Path, capsys: pytest.CaptureF
     assert "A session to watch" in shown
     assert "hidden from the assistant" in shown
     assert "gtalign replay runs/demo.jsonl" in shown
+    assert "gtalign solve gtalign/Matrix-v0" in shown
     for episode in episodes:
         assert episode.command == "gtalign demo"
         assert episode.run_seed == 0

@@ -13,7 +13,7 @@ from gtalign_env.cli import choices, main
 from gtalign_env.cli.list import MORE, SECTIONS, rows
 from gtalign_env.errors import UsageError
 from gtalign_env.finite import FiniteScenario
-from gtalign_env.payoffs import PAYOFF_MODELS, make_payoff_model
+from gtalign_env.payoffs import PAPER, PAYOFF_MODELS, make_payoff_model
 from gtalign_env.pricing import PRICING, make_pricing
 from gtalign_env.registration import ASSISTANTS, BACKENDS, PERSONAS, SCENARIOS, make_scenario
 from gtalign_env.scenarios.matrix.paper import paper_matrix
@@ -74,13 +74,24 @@ def test_list__settings_can_be_passed() -> None:
     """Every setting listed is taken by the option that the section is for, with the default that is listed."""
     for section, make in (("pricing", make_pricing), ("payoffs", make_payoff_model)):
         for row in rows(section):
+            if row["id"] == PAPER:
+                continue
             made = make(row["id"])
             assert row["settings"] == {name: getattr(made, name) for name in row["settings"]}
             typed = ",".join(f"{name}={value}" for name, value in row["settings"].items())
             assert make(f"{row['id']}:{typed}") == made
             assert all(f"{name}: " in row["description"] for name in row["settings"])
     assert {row["id"] for row in rows("pricing")} == set(PRICING)
-    assert {row["id"] for row in rows("payoffs")} == set(PAYOFF_MODELS)
+    assert {row["id"] for row in rows("payoffs")} == {*PAYOFF_MODELS, PAPER}
+
+
+def test_list__says_that_the_published_reward_is_for_rescoring() -> None:
+    """It is listed with where it applies, and a game refuses it with the same words."""
+    (told,) = (row["description"] for row in rows("payoffs") if row["id"] == PAPER)
+    with pytest.raises(UsageError, match="gtalign rescore FILE --payoff paper") as refused:
+        make_scenario("assist", payoff=PAPER)
+    assert "gtalign rescore FILE --payoff paper" in told
+    assert "grounded" in str(refused.value)
 
 
 @pytest.mark.parametrize("id", list(SCENARIOS))
@@ -104,7 +115,7 @@ def undocumented(*, need, size=(1, [2]), kind: type = int, **rest):  # type: ign
 def test_list__options_of_a_game_of_ones_own() -> None:
     """Where nothing is documented the options are listed all the same, as far as the game tells them."""
     listed = rows("options", f"{__file__}:paper_matrix")
-    assert [row["id"] for row in listed] == ["rounds"]
+    assert [row["id"] for row in listed] == ["rounds", "talk", "first_speaker", "personality", "caution"]
     found = {row["id"]: row["default"] for row in choices.option_rows(f"{__file__}:paper_matrix_without_words")}
     assert found == {"rounds": 10}
 
@@ -127,7 +138,7 @@ def test_choices__read_what_is_written_and_nothing_else() -> None:
     assert choices.field_docs(Rules) == {"told": "What it is, in two lines."}
     assert choices.field_docs(int) == {}
     assert choices.field_docs(undocumented) == {}
-    with pytest.raises(UsageError, match="expected a scenario or a function that makes one"):
+    with pytest.raises(UsageError, match=r"expected a scenario, a game .* or a function that makes one"):
         rows("options", "math:pi")
 
 

@@ -322,3 +322,30 @@ def test_words__leave_out_items_of_nothing() -> None:
     """A payoff of nothing is just its total."""
     assert words.payoff_in_words({"value": 0.0, "odd": -0.001}) == "0.00"
     assert words.payoff_in_words({"odd": -1.0}) == "−1.00  (odd −1.00)"
+
+
+def test_play__known_games_show_their_rules_and_who_sits_opposite(play: Play) -> None:
+    """Payoffs stand on the welcome and behind /help; the type is told in the words of the game."""
+    shown = play("stag_hunt", "--as", "assistant", "--opponent", "tit_for_tat", typed=["/help", "1"])
+    assert "Opposite sits tit_for_tat." in shown
+    assert shown.count("- you stag, the user hare: you get 0, the user gets 1") == 2
+    shown = play("signalling", "--as", "user", "--user-type", "high", "--reveal", typed=["degree"])
+    assert "Opposite sits random." in shown
+    told = "high: worth 3 to the assistant, and a degree costs 0.75."
+    assert f"You are of the type {told}" in shown
+    assert f"The user's hidden type: {told}" in shown
+    assert "may take a degree for 2.25 divided by its worth" in " ".join(shown.split())
+    assert "tokens" not in shown
+
+
+def test_play__numbers_legal_moves_from_one(play: Play, tmp_path: Path) -> None:
+    """Whatever their places in the game are: an announcement before a move is number 1, too."""
+    out = tmp_path / "talk.jsonl"
+    shown = play(
+        *("stag_hunt", "--as", "user", "--opponent", "all_c", "--option", "talk=1", "--out", str(out)),
+        typed=["5", "1", "2"],
+    )
+    assert "your move (1-4): " in shown
+    assert "'5' is not on the list" in shown
+    (episode,) = load_episodes(out)
+    assert [step.user.move for step in episode.steps if step.to_move != "assistant_0"] == ["SAY_stag", "hare"]

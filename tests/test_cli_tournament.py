@@ -65,8 +65,13 @@ def test_tournament__of_strategies_has_the_payoffs_of_the_textbook(capsys: Captu
     assert sorted(map(tuple, meta["pure_nash"])) == [("all_d", "all_d"), ("tit_for_tat", "tit_for_tat")]
     assert meta["stability"] == 1.0
     assert meta["nash_complete"]
-    assert {"user": {"all_d": 1.0}, "assistant": {"all_d": 1.0}, "payoffs": [10.0, 10.0]} in meta["nash"]
-    assert meta["dominance"]["log"] == []
+    assert {
+        "user": {"all_d": 1.0},
+        "assistant": {"all_d": 1.0},
+        "payoffs": {"user": 10.0, "assistant": 10.0},
+        "exact": True,
+    } in meta["nash"]
+    assert meta["dominance_log"] == []
     means = {row["player"]: row["score"] for row in found["ranking"]}
     assert means == pytest.approx({"all_d": 74 / 3, "tit_for_tat": 69 / 3, "all_c": 60 / 3})
     assert [row["player"] for row in found["ranking"]] == ["all_d", "tit_for_tat", "all_c"]
@@ -163,11 +168,12 @@ def test_tournament__leaves_out_seeds_that_failed_and_says_so(capsys: Capture) -
     ("arguments", "words"),
     [
         ([], "expected --players A,B,… or both --users A,B,… and --assistants A,B,…"),
+        ([], "for instance --players random,nash,simultaneous,maximin,stackelberg,welfare,level_k,quantal"),
         (["--users", "all_c"], "nobody would play"),
         (["--players", ","], "nobody would play"),
         (["--players", "all_c", "--users", "all_d"], "--players fills both chairs"),
         (["--players", "all_c,grim,all_c"], "'all_c' would sit in the user's chair twice"),
-        (["--players", "all_c,nobody"], "unknown persona 'nobody'"),
+        (["--players", "all_c,nobody"], "unknown persona or player 'nobody'"),
         (["--players", "all_c,sequential"], "player 'sequential' cannot play 'prisoners_dilemma'"),
         (["--players", "all_c,grim_n:m=2"], "setting 'm' is unknown"),
         (["--players", "all_c", "--resamples", "5"], "expected a whole number >= 100"),
@@ -206,10 +212,21 @@ def test_tournament__says_where_it_did_not_list_all_equilibria(
 def test_tournament__tells_removals_by_mixtures_and_cuts_long_logs() -> None:
     """A player that only a mixture dominates is told with the mixture; of many removals the first are shown."""
     removal = {"role": "user", "move": "c", "by": {"a": 0.5, "b": 0.5}, "round": 1}
-    meta = {"nash": [], "nash_complete": True, "dominance": {"log": [removal] * 14}, "stability": 0.5, "resamples": 100}
+    meta = {"nash": [], "nash_complete": True, "dominance_log": [removal] * 14, "stability": 0.5, "resamples": 100}
     played = CrossPlay(users=("a",), assistants=("b",), payoffs=np.zeros((1, 1, 2, 2)))
     report = {"ranking": [], "episodes": 2, "level": 0.95, "meta_game": meta}
     told = [str(line) for line in tournament_lines(played, report, 80)]
     assert told.count("dominance    round 1: the user's c, by 0.5 a + 0.5 b") == 12
     assert "… and 2 more: see --json" in told[-2]
     assert "the same in 50 % of 100 resamples" in told[-1]
+
+
+def test_tournament__says_that_one_episode_tells_nothing_of_chance(capsys: Capture) -> None:
+    """No interval and no stability, and the reason, in the shape of ``solve --json``."""
+    found = results(capsys, "--players", "all_c,all_d", "--episodes", "1")
+    assert found["payoffs"]["user"] == {"mean": [[3.0, 0.0], [5.0, 1.0]], "low": None, "high": None}
+    meta = found["meta_game"]
+    assert (meta["stability"], meta["stability_reason"]) == (None, "one episode a pair")
+    assert meta["nash"][0]["payoffs"] == {"user": 1.0, "assistant": 1.0}
+    assert meta["dominance_left"] == {"user": ["all_d"], "assistant": ["all_d"]}
+    assert "versions" in found

@@ -257,8 +257,8 @@ def test_empty__file_is_named(tmp_path: Path, content: bytes) -> None:
 
 def test_missing__file_is_named(tmp_path: Path) -> None:
     """A name that leads nowhere, or to a folder."""
-    for path in (tmp_path / "no.jsonl", tmp_path):
-        with pytest.raises(FileFormatError, match="there is no such file"):
+    for path, problem in ((tmp_path / "no.jsonl", "there is no such file"), (tmp_path, "this is a folder")):
+        with pytest.raises(FileFormatError, match=problem):
             load_episodes(path)
 
 

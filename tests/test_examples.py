@@ -27,6 +27,18 @@ def test_example__runs(path: Path, tmp_path: Path) -> None:
     assert SAYS.get(path.name, "") in done.stdout
 
 
+def test_example__says_what_it_needs(tmp_path: Path) -> None:
+    """Without Stable-Baselines3 the example ends with one sentence that says how to get it."""
+    program = (
+        f"import runpy, sys; sys.modules['stable_baselines3'] = None; runpy.run_path({str(EXAMPLES / 'sb3_ppo.py')!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == "this example needs stable_baselines3: pip install 'gtalign-env[sb3]'\n"
+
+
 def test_examples__are_all_there() -> None:
     """The examples that the documentation names exist."""
     assert set(SAYS) <= {path.name for path in EXAMPLES.glob("*.py")}

@@ -210,6 +210,16 @@ def test_nash__says_when_a_game_is_too_large(monkeypatch: pytest.MonkeyPatch) ->
     assert game.find_nash().is_pure
 
 
+def test_nash__bounds_the_work_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few corners may take many comparisons, in games of few moves and of more than fit a machine word."""
+    monkeypatch.setattr(vertices, "MOST_WORK", 2_000)
+    for size in (12, 40):
+        game = Bimatrix(np.eye(size), np.eye(size))
+        with pytest.raises(UsageError, match=r"more than 2,000 comparisons.*find_nash\(\)"):
+            game.nash()
+        assert game.find_nash().is_pure
+
+
 # -- payoffs of all kinds ---------------------------------------------------------------------------------------------
 
 

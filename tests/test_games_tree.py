@@ -283,7 +283,7 @@ def test_tree__normal_form_pays_what_the_strategies_lead_to(root: Node) -> None:
 
 def strategy(name: str, own: list[str]) -> list[str]:
     """The moves that a strategy's name lists."""
-    return name.split("/") if own else []
+    return name.split("|") if own else []
 
 
 # --- depth and sharing ---------------------------------------------------------------------------------------------------

@@ -135,6 +135,17 @@ def test_last_call__records_what_went_in_and_out() -> None:
     assert assistant.last_call == {}
 
 
+def test_last_call__counts_tokens_where_the_engine_gives_no_ids() -> None:
+    """An engine that tells no token ids counts the tokens of what it wrote; nothing written is no token."""
+    counted = []
+    for text in ("Four of them.", ""):
+        backend = Listening(Generation(text=text))
+        assistant = LLMAssistant(backend)
+        assistant.act({}, info())
+        counted.append((assistant.last_call["tokens"], backend.count_tokens(text)))
+    assert counted == [(3, 3), (0, 0)]
+
+
 def test_reset__the_seed_decides_with_that_of_the_sampling() -> None:
     """Equal seeds sample equally, and both seeds matter."""
     seeds = []

@@ -15,10 +15,12 @@ from hypothesis.extra.numpy import arrays
 
 import gtalign_env
 from gtalign_env.errors import UsageError
+from gtalign_env.games import Bimatrix
 from gtalign_env.payoffs import on_grid
 from gtalign_env.registration import make_scenario
 from gtalign_env.scenarios.matrix.paper import paper_matrix
-from gtalign_env.scenarios.matrix.repeated import repeated_matrix
+from gtalign_env.scenarios.matrix.repeated import matrix_scenario, repeated_matrix
+from gtalign_env.scenarios.talk.config import Talk
 
 # arXiv 2510.08872, Table 1: (user, LLM) by user's row and LLM's column
 PAPER = {
@@ -179,3 +181,27 @@ def test_matrix__theta_has_no_slot_and_is_not_revealed() -> None:
     assert env.layout is not None
     assert "theta" not in env.layout.slots
     assert env.hidden() == {}
+
+
+def test_paper__talks_where_it_is_asked_to_and_is_the_same_game_where_not() -> None:
+    """Options of talk are recorded with talk only, and the matrix underneath stays."""
+    assert paper_matrix(rounds=2).config == {"rounds": 2}
+    talking = paper_matrix(rounds=2, talk=1, first_speaker="assistant")
+    assert talking.config["talk"] == 1
+    assert "SAY_VQ" in talking.moves("user")
+    assert talking.game.user.tolist() == paper_matrix().game.user.tolist()
+    assert pickle.loads(pickle.dumps(talking)).config == talking.config
+
+
+def test_matrix_scenario__plays_a_game_of_ones_own() -> None:
+    """With the names and payoffs of the game, again and again, also after a pickle."""
+    game = Bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]], ("stay", "go"), ("stop", "run"))
+    scenario = matrix_scenario(game, name="mine", rounds=2, talk=Talk(rounds=1))
+    again = pickle.loads(pickle.dumps(scenario))
+    for one in (scenario, again):
+        assert one.name == "mine"
+        assert (one.game.user_moves, one.game.assistant_moves) == (("stay", "go"), ("stop", "run"))
+        assert one.game.assistant.tolist() == [[3.0, 5.0], [0.0, 1.0]]
+        assert one.config["rounds"] == 2
+    with pytest.raises(UsageError, match="rounds: expected an integer"):
+        matrix_scenario(game, name="mine", rounds=0)

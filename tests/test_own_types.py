@@ -28,8 +28,8 @@ class Stranger:
     name = "stranger"
     description = "somebody with a taste from elsewhere"
 
-    def __init__(self, user_type: UserType = UserType(name="stranger", value=7.0)) -> None:
-        self.user_type = user_type
+    def __init__(self, user_type: UserType | None = None) -> None:
+        self.user_type = user_type or UserType(name="stranger", value=7.0)
 
     def sample_type(self, rng: Any) -> UserType:
         """Return the type."""
@@ -61,7 +61,7 @@ def test_type__follows_the_prior_in_play(users: Any, scenario: str, rare: str) -
 def test_type__follows_the_prior_in_gym_views_and_tournaments() -> None:
     """The same through both other doors."""
     env: Any = gymnasium.make("gtalign_env:gtalign/Assistant-v0", scenario="signalling", users=[Stranger()], share=0.25)
-    names = Counter()
+    names: Counter[str] = Counter()
     for seed in range(400):
         env.reset(seed=seed)
         names[env.unwrapped.game.hidden()["user_type"].name] += 1
@@ -102,7 +102,9 @@ def test_type__recorded_play_is_verified(tmp_path: Path, capsys: pytest.CaptureF
     """A draw that is left to the scenario is the same when it is played again."""
     for scenario in ("signalling", "screening", "deal_or_no_deal", "assist"):
         out = str(tmp_path / f"{scenario}.jsonl")
-        assert main(["run", scenario, "--users", "random", "--assistant", "random", "--episodes", "5", "--out", out]) == 0
+        assert (
+            main(["run", scenario, "--users", "random", "--assistant", "random", "--episodes", "5", "--out", out]) == 0
+        )
         assert main(["replay", out, "--verify"]) == 0
         assert "5 episodes" in capsys.readouterr().out
 
@@ -118,7 +120,10 @@ def test_replay__tells_the_type_in_the_words_of_the_game() -> None:
     shown = "\n".join(transcript_lines(story, reveal=True))
     assert f"[θ: {story.theta}]" in shown
     assert "tokens" not in shown
-    assert tell(play_episode(parallel_env("assist"), load_persona("concise"), make_assistant("random"), seed=0)).theta == ""
+    assert (
+        tell(play_episode(parallel_env("assist"), load_persona("concise"), make_assistant("random"), seed=0)).theta
+        == ""
+    )
 
 
 def test_type_in_words__of_a_game_without_words_names_what_differs() -> None:

@@ -20,6 +20,7 @@ from gtalign_env.errors import UsageError
 from gtalign_env.games import Bimatrix, Decision, GameTree, Leaf
 from gtalign_env.play import play_episode
 from gtalign_env.registration import make_scenario
+from gtalign_env.scenarios.trees import tree_scenario
 from gtalign_env.types import Role
 
 
@@ -117,6 +118,15 @@ def test_welfare__plays_the_cell_of_its_criterion() -> None:
     all_lose = matrix_game([[-9, -1], [-3, -9]], [[-9, -1], [-3, -9]])
     assert mixture("welfare:criterion=nash_product", all_lose) == [1.0, 0.0]
     assert mixture("welfare:criterion=nash_product", all_lose, "assistant") == [0.0, 1.0]
+
+
+def test_welfare__breaks_ties_by_the_smaller_payoff() -> None:
+    """Golden balls: three cells sum to the jackpot, and only both splitting leaves nobody with nothing; trees alike."""
+    assert set(played("welfare", "golden_balls")[0]) == {("split", "split")}
+    tree = GameTree(Decision("user", {"grab": Leaf(4, 0), "lose": Leaf(1, 1), "share": Leaf(2, 2)}))
+    scenario = tree_scenario(tree, name="pie")
+    episode = play_episode(parallel_env(scenario), load_persona("welfare"), make_assistant("welfare"), seed=0)
+    assert episode.steps[0].user.move == "share"
 
 
 def test_level_k__climbs() -> None:

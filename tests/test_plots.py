@@ -60,9 +60,8 @@ def test_payoff_figure__shows_what_is_known_of_the_papers_game() -> None:
     assert sorted(drawn(figure, "cell")) == [(0, 1), (1, 0), (1, 1), (2, 1)]
     assert drawn(figure, "welfare optimum") == [(3, 3)]
     assert drawn(figure, "criterion's choice") == [(3, 3)]
-    assert drawn(figure, "bargaining: nash, egalitarian, utilitarian") == [(3, 3)]
-    on_cell, on_hull = drawn(figure, "bargaining: kalai–smorodinsky")
-    assert on_cell == (3, 3)
+    assert drawn(figure, "bargaining: nash, kalai–smorodinsky, egalitarian, utilitarian") == [(3, 3)]
+    (on_hull,) = drawn(figure, "bargaining with chance: kalai–smorodinsky")
     assert on_hull[1] / on_hull[0] == pytest.approx(3 / 4)  # both get the same share of the ideal point (4, 3)
     assert sorted(names(figure)) == sorted(f"{u}_{a}" for u in PAPER.user_moves for a in PAPER.assistant_moves)
     (hull,) = figure.axes[0].patches
@@ -87,8 +86,10 @@ def test_payoff_figure__mixed_equilibria_and_lotteries() -> None:
     assert drawn(figure, "mixed equilibrium") == [pytest.approx((2 / 3, 2 / 3))]
     assert drawn(figure, "criterion's choice") == [pytest.approx((2 / 3, 2 / 3), abs=1e-6)]
     labels = [str(line.get_label()) for line in figure.axes[0].lines]
-    (both,) = [label for label in labels if label.startswith("bargaining: nash")]
-    assert pytest.approx((1.5, 1.5)) in drawn(figure, both)
+    (both,) = [label for label in labels if label.startswith("bargaining with chance: nash")]
+    assert drawn(figure, both) == [pytest.approx((1.5, 1.5))]
+    (cells,) = [label for label in labels if label.startswith("bargaining: nash")]
+    assert sorted(drawn(figure, cells)) == [(1, 2), (2, 1)]
 
 
 @pytest.mark.parametrize(
@@ -208,3 +209,23 @@ def test_plot__without_matplotlib(
     assert out == ""
     assert err == "gtalign: drawing a figure needs the package 'matplotlib': pip install 'gtalign-env[plots]'\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_payoff_figure__names_the_contour_of_a_game_in_which_somebody_loses() -> None:
+    """No cell leaves both with a gain: then the dashed line joins equal losses of the worse-off side."""
+    figure = payoff_figure(solve(bimatrix([[-1, 2]], [[2, -2]])).payoff_space())
+    labels = [line.get_label() for line in figure.axes[0].lines]
+    assert "equal loss of the worse-off side" in labels
+    assert "equal cobb–douglas welfare" in [
+        line.get_label() for line in payoff_figure(solve(PAPER).payoff_space()).axes[0].lines
+    ]
+
+
+def test_payoff_figure__names_only_what_is_marked_among_many_cells() -> None:
+    """Of 5 × 5 cells the two that matter are named, with a halo that keeps them readable on lines."""
+    payoffs = np.zeros((5, 5))
+    payoffs[1, 1] = 3.0
+    payoffs += np.arange(25).reshape(5, 5) / 100
+    figure = payoff_figure(solve(bimatrix(payoffs, payoffs)).payoff_space())
+    assert set(names(figure)) <= {"2_2", "5_5"}
+    assert all(text.get_path_effects() for text in figure.axes[0].texts)

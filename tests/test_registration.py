@@ -81,8 +81,8 @@ def test_make_scenario__by_every_name() -> None:
         ("math:tau_and_more", "module 'math' has no attribute 'tau_and_more'"),
         ("math:", "expected 'module:attr'"),
         (":pi", "expected 'module:attr'"),
-        ("math:pi", "math:pi.*expected a scenario or a function that makes one"),
-        ("builtins:dict", "builtins:dict.*expected a scenario or a function that makes one"),
+        ("math:pi", "math:pi.*expected a scenario, a game .* or a function that makes one"),
+        ("builtins:dict", "builtins:dict.*expected a scenario, a game .* or a function that makes one"),
     ],
 )
 def test_make_scenario__names_what_is_wrong(name: str, message: str) -> None:
@@ -109,6 +109,48 @@ def test_make_scenario__unknown_options_are_named(scenario: str) -> None:
     """A misspelt option is never ignored."""
     with pytest.raises(UsageError, match="qestions"):
         make_scenario(scenario, qestions=3)
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [("round", "; did you mean 'rounds'?"), ("pricing", ""), ("first_speaker_", "; did you mean 'first_speaker'?")],
+)
+def test_make_scenario__says_which_options_there_are(option: str, hint: str) -> None:
+    """In words of the game, with a near match where there is one."""
+    with pytest.raises(UsageError) as caught:
+        make_scenario("matrix", **{option: 3})
+    said = str(caught.value)
+    assert f"scenario 'gtalign/Matrix-v0' has no option {option!r}: it has rounds, talk, first_speaker" in said
+    assert said.endswith(hint or "caution")
+    assert "keyword" not in said
+
+
+def test_make_scenario__takes_what_is_ready_from_a_file(tmp_path: Path) -> None:
+    """Scenarios, and games in their own form, or what makes one; they have no options."""
+    (tmp_path / "mine.py").write_text(
+        "from gtalign_env.games import Bimatrix, Decision, GameTree, Leaf\n"
+        "from gtalign_env.games.signalling import SignallingGame\n"
+        "from gtalign_env.scenarios.matrix import matrix_scenario\n"
+        "dilemma = Bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]], ('stay', 'go'), ('stay', 'go'))\n"
+        "ready = matrix_scenario(dilemma, name='ready', rounds=3)\n"
+        "tree = GameTree(Decision('user', {'keep': Leaf(1, 0), 'trust': Leaf(2, 2)}))\n"
+        "signals = SignallingGame([0.5, 0.5], [[[1.0]], [[0.0]]], [[[1.0]], [[0.0]]], ('a', 'b'), ('m',), ('x',))\n"
+        "def make(*, swap=False):\n"
+        "    return Bimatrix(dilemma.user.T, dilemma.assistant.T) if swap else dilemma\n"
+    )
+    made: dict[str, Any] = {
+        name: make_scenario(f"{tmp_path}/mine.py:{name}") for name in ("ready", "dilemma", "tree", "signals")
+    }
+    assert made["ready"].config == {"rounds": 3}
+    assert made["dilemma"].name == "dilemma"
+    assert made["dilemma"].game.pure_nash() == [("go", "go")]
+    assert made["tree"].moves("user") == ("keep", "trust", "WAIT")
+    assert made["signals"].own_types
+    swapped: Any = make_scenario(f"{tmp_path}/mine.py:make", swap=True)
+    assert swapped.game.user.tolist() == [[3.0, 5.0], [0.0, 1.0]]
+    for name in ("ready", "dilemma"):
+        with pytest.raises(UsageError, match="takes no options, got rounds"):
+            make_scenario(f"{tmp_path}/mine.py:{name}", rounds=2)
 
 
 def test_parallel_env__passes_errors_on() -> None:
@@ -277,6 +319,12 @@ def test_register_scenario__makes_a_new_game_known_and_twice_does_no_harm(monkey
         assert env.scenario.config == {"rounds": 4}  # type: ignore[attr-defined]
     finally:
         _forget(id)
+
+
+def test_make_scenario__asks_for_the_name_of_the_game_in_a_file() -> None:
+    """A file alone is not enough, and the answer shows how to write it."""
+    with pytest.raises(UsageError, match=r"write examples/mine\.py:NAME"):
+        make_scenario("examples/mine.py")
 
 
 def test_registry__keeps_things_and_names_of_things() -> None:

@@ -249,6 +249,20 @@ def test_rescore_command__sums_up_for_people(recorded: str, capsys: pytest.Captu
     assert main(["rescore", recorded, "--payoff", "paper", "--json"]) == 1
 
 
+def test_rescore_command__says_what_it_wrote_and_shows_losses_with_a_minus(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A person reads where the rows went, and negative means with the sign that all other tables have."""
+    place, out = tmp_path / "one.jsonl", tmp_path / "again.jsonl"
+    with EpisodeWriter(place) as writer:
+        writer.write(played(assistant=ASSISTANTS.get("fixed")("CQ")))
+    assert main(["rescore", str(place), "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert f"1 row written to {out}" in shown.replace("\n", " ")
+    assert "−" in shown
+    assert " -" not in shown
+
+
 def test_rescore_command__explains_published_rows_one_by_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -285,6 +299,13 @@ def test_rescore_command__explains_published_rows_one_by_one(
         (["EMPTY"], "no episode"),
         (["EMPTY", "--format", "gtalign"], "nothing to score"),
         (["FILE", "--out", "page.html"], "ends in .jsonl"),
+        (["FILE", "--out", "no/such/rows.jsonl"], "--out: there is no folder no/such"),
+        (["FILE", "--payoff", "kind"], "Known: grounded, paper"),
+        (["FILE", "--payoff", "paper:x=1"], "--payoff paper"),
+        (["FILE", "--pricing", "subscription,per_token:rate_in=0.1,rate_out=0.2"], "expected one policy, got 2"),
+        (["PUBLISHED"], "add --format gtalign"),
+        (["FOLDER"], "this is a folder"),
+        (["FOLDER", "--format", "gtalign"], "this is a folder"),
     ],
 )
 def test_rescore_command__refuses_wrong_input_in_one_sentence(
@@ -293,7 +314,9 @@ def test_rescore_command__refuses_wrong_input_in_one_sentence(
     """Exit code 2 and one line on standard error."""
     empty = tmp_path / "empty.jsonl"
     empty.touch()
-    places = {"FILE": recorded, "EMPTY": str(empty)}
+    published = tmp_path / "published.jsonl"
+    published.write_text('{"output": "Four.", "answer_reward": 1, "source": "math-hard"}\n')
+    places = {"FILE": recorded, "EMPTY": str(empty), "PUBLISHED": str(published), "FOLDER": str(tmp_path)}
     assert main(["rescore", *(places.get(argument, argument) for argument in arguments)]) == 2
     said = capsys.readouterr().err
     assert word in said

@@ -429,7 +429,7 @@ def test_options__of_the_scenario_reach_it() -> None:
     assert isinstance(env.render(), str)
     with pytest.raises(UsageError, match="no option 'question'"):
         assistant_env(question=1)
-    with pytest.raises(UsageError, match="unknown persona 'consise'"):
+    with pytest.raises(UsageError, match="unknown persona or player 'consise'"):
         assistant_env(users="consise")
     with pytest.raises(UsageError, match="agent: expected"):
         SingleAgentEnv(gtalign_env.parallel_env("assist"), "user", lambda rng: (Constant(0), {}))

@@ -21,7 +21,7 @@ from gtalign_env.games.signalling import SignallingGame
 from gtalign_env.solution import CRITERIA, SOLVERS, solve
 from gtalign_env.solution.criteria import choose, of_outcomes, welfare_best, welfare_of
 from gtalign_env.solution.division import solve_division
-from gtalign_env.solution.normal import solve_bimatrix
+from gtalign_env.solution.normal import MOST_CORRELATED, MOST_MIXING, solve_bimatrix
 from gtalign_env.solution.screening import MOST_MENUS, solve_screening
 from gtalign_env.solution.signalling import solve_signalling
 from gtalign_env.solution.tree import MOST_LEAVES, MOST_NODES, MOST_PATHS, solve_tree
@@ -370,7 +370,9 @@ def test_solve_tree__a_long_game_with_shared_subtrees() -> None:
     assert solved.choice.user == solved.choice.assistant == 1
     assert not solved.complete
     assert len(solved.paths) == 1
-    assert solved.nodes == ()
+    assert len(solved.nodes) == MOST_NODES
+    assert all(node.on_path for node in solved.nodes)
+    assert [node.name for node in solved.nodes[:3]] == ["", "go", "go/go"]
     assert solved.normal is None
     assert solved.nash_outcomes is None
     assert solved.as_dict()["moves"] is None
@@ -472,3 +474,56 @@ def test_solve__knows_subclasses_and_refuses_strangers() -> None:
     with pytest.raises(UsageError, match=r"a game of class .dict. cannot be solved: expected one of Bimatrix"):
         solve({})
     assert set(SOLVERS) == {"Bimatrix", "Division", "GameTree", "ScreeningGame", "SignallingGame"}
+
+
+def test_solve_bimatrix__says_which_cells_bargaining_finds_equally_good() -> None:
+    """In the battle of the sexes both meeting places have the product 2, and both are marked."""
+    both = ("opera", "football")
+    solved = solve(bimatrix([[2, 0], [0, 1]], [[1, 0], [0, 2]], both, both))
+    found = solved.as_dict()["bargaining"]["nash"]
+    assert found["cells"]["ties"] == [["opera", "opera"], ["football", "football"]]
+    assert found["hull"]["ties"] == []
+    marked = [point.name for point in solved.payoff_space().cells if "bargaining: nash" in point.marks]
+    assert marked == ["opera_opera", "football_football"]
+
+
+def test_solve_bimatrix__leaves_out_what_takes_long_in_large_games() -> None:
+    """Beyond the limits there are no correlated equilibria and no commitment to chances; the rest is there."""
+    payoffs = np.random.default_rng(0).integers(-9, 9, (2, MOST_MIXING + 1, 20))
+    solved = solve_bimatrix(bimatrix(*payoffs))
+    found = solved.as_dict()
+    assert payoffs[0].size > MOST_CORRELATED
+    assert (found["correlated"], solved.commitment, solved.welfare_range) == (None, None, None)
+    assert found["stackelberg"]["user"]["mixed"] is None
+    assert [len(found["nash"]), len(found["maximin"]), len(found["bargaining"])] == [1, 2, 4]
+
+
+def test_solve_tree__takes_the_shortest_of_paths_that_pay_the_same() -> None:
+    """Waiting costs nothing here, so the same shares can be had at once or later: at once is picked, everywhere."""
+    later = decision("user", take=Leaf(1, 1), leave=Leaf(0, 0))
+    solved = solve_tree(GameTree(decision("user", wait=later, take=Leaf(1, 1))))
+    assert [path.name for path in solved.paths] == ["wait/take", "take"]
+    assert solved.choice.cell == ("take", "")
+    assert "of those that pay as much it is the shortest" in solved.choice.why
+    assert solved.outcomes.user_moves[0] == "take"
+    assert solved.bargaining["nash"].mixture[0][0] == (0, 0)
+
+
+def test_solve_tree__lists_the_decisions_on_the_path_of_a_long_game() -> None:
+    """Of more decisions than can be listed those that are played are, a shared one by the way it is reached."""
+    node: Any = Leaf(0, 0)
+    for k in range(MOST_NODES + 50):
+        node = decision("user" if k % 2 else "assistant", take=Leaf(k, k), on=node)
+    solved = solve_tree(GameTree(decision("user", on=node, take=Leaf(0, 5))))
+    assert [(found.name, found.on_path) for found in solved.nodes] == [("", True), ("on", True)]
+    shared = decision("assistant", left=Leaf(0, 1), right=Leaf(3, 2))
+    solved = solve_tree(GameTree(decision("user", a=decision("assistant", x=shared, out=Leaf(0, 9)), b=shared)))
+    assert [(found.name, found.on_path) for found in solved.nodes] == [("", True), ("a", False), ("b", True)]
+
+
+def test_solve_tree__plans_say_which_decision_each_part_answers() -> None:
+    """Plans are joined by | and paths by /; the normal form lists the decisions in the order of the parts."""
+    found = solve_tree(trigame()).as_dict()["normal_form"]
+    assert all(len(plan.split("|")) == len(found["plans"]["user"]) for plan in found["moves"]["user"])
+    assert all(len(plan.split("|")) == len(found["plans"]["assistant"]) for plan in found["moves"]["assistant"])
+    assert found["plans"]["assistant"] == ["A1", "A2"]

@@ -130,3 +130,23 @@ def test_cross_play__uses_the_same_seeds_for_every_pair() -> None:
     )
     assert [place[:2] for place in places] == [(i, j) for i in (0, 1) for j in (0, 1) for _ in range(2)]
     assert [episode.seed for _, _, episode in places] == episode_seeds(4, 2) * 4
+
+
+def test_meta_equilibria__of_many_players_that_are_hard_to_tell_apart() -> None:
+    """23 players of whom most play alike: pure equilibria at once, not after minutes in a search for all of them."""
+    rng = np.random.default_rng(0)
+    user = np.full((23, 23), 3.0) + rng.normal(0.0, 0.1, (23, 23)).round(2)
+    found, complete = meta_equilibria(Bimatrix(user, user.T))
+    assert not complete
+    assert all(one.is_pure for one in found) or len(found) == 1
+
+
+def test_meta_equilibria__leaves_out_whom_nobody_sends() -> None:
+    """Of 30 players 28 are dominated; the equilibria of the two that are left are all there, as those of the whole game."""
+    payoffs = np.full((30, 30), -1.0)
+    payoffs[:2] = 0.0
+    payoffs[0, 0] = payoffs[1, 1] = 1.0
+    found, complete = meta_equilibria(Bimatrix(payoffs, payoffs.T))
+    assert complete
+    assert [[float(p) for p in one.user[:2]] for one in found] == [[1, 0], [0, 1], [0.5, 0.5]]
+    assert all(len(one.user) == len(one.assistant) == 30 for one in found)

@@ -314,7 +314,7 @@ def test_load_persona__reads_voices() -> None:
     assert is_batched(first)
     (said,) = population("concise@fake:scripted=Shorter.").personas
     assert said.name == "concise@fake:scripted"
-    with pytest.raises(UnknownNameError, match="unknown persona 'concize'"):
+    with pytest.raises(UnknownNameError, match="unknown persona or player 'concize'"):
         load_persona("concize@fake:voice")
 
 

@@ -139,7 +139,10 @@ class LLMAssistant:
         call["conversation"] = [dict(turn) for turn in generation.conversation]
         call["prompt_ids"], call["token_ids"] = list(generation.prompt_ids), list(generation.token_ids)
         call["logprobs"] = [round(logprob, _DECIMALS) for logprob in generation.logprobs]
-        return {"backend": self.backend.name, **call, "tokens": len(generation.token_ids), "seed": sampling.seed}
+        tokens = len(generation.token_ids) or self.backend.count_tokens(
+            generation.text
+        )  # not every engine tells its ids
+        return {"backend": self.backend.name, **call, "tokens": tokens, "seed": sampling.seed}
 
     def _check(self, made: Sequence[Generation]) -> None:
         failures = [g.error for g in made if g.finish_reason == "error" and g.error != NOTHING]

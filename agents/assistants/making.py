@@ -58,7 +58,8 @@ def make_assistant(spec: str | Policy, **options: Any) -> Policy:
     if is_python_spec(spec) or colon:
         return _as_policy(load_object(spec, wanted=("reset", "act")), spec, options)
     models = [f"{backend}:MODEL" for backend in BACKENDS]
-    raise UnknownNameError("assistant", spec, [*ASSISTANTS, *PLAYERS, *models, "chain:BACKEND:MODEL", "FILE.py:Class"])
+    known = {*ASSISTANTS, *PLAYERS, *models, "chain:BACKEND:MODEL", "FILE.py:Class"}
+    raise UnknownNameError("assistant or player", spec, known)
 
 
 def _as_policy(thing: Any, spec: str, options: dict[str, Any]) -> Policy:

@@ -54,4 +54,4 @@ def make_backend(spec: str | Backend, **options: Any) -> Backend:
     return made
 
 
-_EXAMPLES = {"transformers": "transformers:PATH", "vllm": "vllm:PATH", "fake": "fake:rules"}
+_EXAMPLES = {"transformers": "transformers:PATH", "vllm": "vllm:PATH", "openai": "openai:MODEL", "fake": "fake:rules"}

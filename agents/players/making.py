@@ -13,6 +13,8 @@ from gtalign_env.types import UserType
 
 __all__ = ["PlayerPersona", "is_player", "make_player", "split_specs"]
 
+_FIXED = "fixed"
+
 
 def is_player(spec: str) -> bool:
     """Return whether a string names a player.
@@ -29,7 +31,7 @@ def make_player(spec: str) -> Policy:
 
     Args:
         spec: A name of ``gtalign list players``, with settings behind a colon: ``"tit_for_tat"``,
-            ``"quantal:rationality=2"``, ``"nash:talk=silent"``.
+            ``"quantal:rationality=2"``, ``"nash:talk=silent"``; ``"fixed:defect"`` is short for ``"fixed:move=defect"``.
 
     Raises:
         UnknownNameError: No player has this name.
@@ -39,7 +41,9 @@ def make_player(spec: str) -> Policy:
         >>> make_player("quantal:rationality=2").name
         'quantal:rationality=2.0'
     """
-    name = spec.partition(":")[0].strip()
+    name, _, settings = (part.strip() for part in spec.partition(":"))
+    if name == _FIXED and settings and "=" not in settings:
+        spec = f"{name}:move={settings}"
     known = {name: PLAYERS.get(name)} if name in PLAYERS else dict.fromkeys(PLAYERS)
     player: Policy = from_spec("player", spec, known)
     return player

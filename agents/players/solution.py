@@ -186,7 +186,10 @@ class StackelbergPlayer(SolutionPlayer):
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class WelfarePlayer(SolutionPlayer):
-    """Plays its part of what is best for both by a welfare criterion. Ties: the first cell; in trees the first move."""
+    """Plays its part of what is best for both by a welfare criterion.
+
+    Ties go to where the smaller of both payoffs is greatest, then to the first cell; in trees to the first move.
+    """
 
     kind: ClassVar[str] = "welfare"
     criterion: str = "utilitarian"
@@ -199,12 +202,18 @@ class WelfarePlayer(SolutionPlayer):
 
     def mixture(self, game: Bimatrix, role: Role) -> Floats:
         """Return the role's part of the best cell."""
-        row, column = np.argwhere(optimal_cells(game.user, game.assistant, self._welfare))[0]
-        return unit(int(row), game.shape[0]) if role == "user" else unit(int(column), game.shape[1])
+        optimal = optimal_cells(game.user, game.assistant, self._welfare)
+        row, column = divmod(_fairest(game.user.ravel(), game.assistant.ravel(), optimal.ravel()), game.shape[1])
+        return unit(row, game.shape[0]) if role == "user" else unit(column, game.shape[1])
 
     def behaviour(self, tree: GameTree, role: Role) -> Behaviour:
         """Return the play that leads to the best leaf."""
-        return roll_back(tree, lambda at, user, assistant: unit(best(self._welfare(user, assistant)), len(at.moves)))
+
+        def rule(at: Decision, user: Floats, assistant: Floats) -> Floats:
+            welfare = self._welfare(user, assistant)
+            return unit(_fairest(user, assistant, welfare >= welfare.max() - TOLERANCE), len(at.moves))
+
+        return roll_back(tree, rule)
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -316,6 +325,11 @@ def _select(payoffs: list[tuple[float, float]]) -> int:
     total = np.where(undominated(*pairs.T, tolerance=TOLERANCE), pairs.sum(axis=1), -np.inf)
     evenness = np.where(total >= total.max() - TOLERANCE, -np.abs(pairs[:, 0] - pairs[:, 1]), -np.inf)
     return best(evenness)
+
+
+def _fairest(user: Floats, assistant: Floats, among: Any) -> int:
+    """Return the index of the pair of payoffs, of those in a mask, whose smaller one is greatest; of equals the first."""
+    return best(np.where(among, np.minimum(user, assistant), -np.inf))
 
 
 @functools.lru_cache(maxsize=64)

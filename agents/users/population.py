@@ -53,7 +53,8 @@ def load_persona(spec: str | Persona, **voice: Any) -> Persona:
         return persona_from_card(spec)
     if ":" in spec or is_python_spec(spec):
         return _as_persona(load_object(spec, wanted=_MEMBERS), spec)
-    raise UnknownNameError("persona", spec, [*PERSONAS, *PLAYERS, "PATH.toml", "FILE.py:Class", "module:Class"])
+    known = {*PERSONAS, *PLAYERS, "PATH.toml", "FILE.py:Class", "module:Class"}
+    raise UnknownNameError("persona or player", spec, known)
 
 
 def _as_persona(thing: Any, spec: str) -> Persona:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gtalign_env.cli.common import read_options
 from gtalign_env.errors import UsageError
 
-__all__ = ["add_chain", "chain_settings", "seatings"]
+if TYPE_CHECKING:
+    from gtalign_env.protocols import Backend, Policy
+
+__all__ = ["add_chain", "chain_settings", "seat_model", "seatings"]
 
 _BLOCKS = ("thinking", "payoff", "analyze", "response")
 
@@ -92,3 +95,43 @@ def chain_settings(chain: Mapping[str, Any], max_tokens: int | None) -> dict[str
     if max_tokens is not None:
         tokens["response"] = max_tokens
     return {**{name: value for name, value in chain.items() if name not in _BLOCKS}, "budget": ChainBudget(**tokens)}
+
+
+def seat_model(
+    spec: str,
+    max_tokens: int | None,
+    temperature: float | None,
+    chain: Mapping[str, Any] | None,
+    engines: dict[str, Backend],
+) -> Policy:
+    """Return a model as an assistant; its settings are looked at before it is loaded.
+
+    Args:
+        spec: The engine and its model.
+        max_tokens: Longest reply.
+        temperature: Sampling temperature.
+        chain: How it reasons, see ``seatings``; ``None`` for not at all.
+        engines: Models that are loaded already, by spec; one that is loaded here is added.
+
+    Raises:
+        UsageError: A setting makes no sense.
+
+    Example:
+        >>> seat_model("fake:chain", None, None, {"mode": "self"}, {}).name
+        'fake:chain+self'
+    """
+    from gtalign_env.agents.assistants.llm import LLMAssistant
+    from gtalign_env.agents.backends import make_backend
+    from gtalign_env.agents.chain import ChainAssistant
+    from gtalign_env.protocols import Sampling
+
+    given: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature}
+    sampling = Sampling(**{name: value for name, value in given.items() if value is not None})
+    settings = None if chain is None else chain_settings(chain, max_tokens)
+    if settings is not None:
+        ChainAssistant.check(settings)
+    if spec not in engines:
+        engines[spec] = make_backend(spec)
+    if settings is None:
+        return LLMAssistant(engines[spec], sampling=sampling)
+    return ChainAssistant(engines[spec], sampling=sampling, **settings)

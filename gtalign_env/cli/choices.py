@@ -15,8 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gtalign_env.errors import UsageError
-from gtalign_env.payoffs import PAYOFF_MODELS
+from gtalign_env.payoffs import PAPER, PAYOFF_MODELS
 from gtalign_env.pricing import PRICING
 from gtalign_env.registration import SCENARIOS, load, make_scenario, scenario_id
 
@@ -64,13 +63,19 @@ def pricing_rows() -> list[dict[str, Any]]:
 
 
 def payoff_rows() -> list[dict[str, Any]]:
-    """Return the payoff models with their settings and defaults.
+    """Return the payoff models with their settings and defaults, and the published reward, which is for ``rescore`` only.
 
     Example:
-        >>> payoff_rows()[0]["id"]
-        'grounded'
+        >>> [row["id"] for row in payoff_rows()]
+        ['grounded', 'paper']
     """
-    return [_registered(name, kind) for name, kind in PAYOFF_MODELS.items()]
+    published = (
+        "The published reward of a model's raw output: for 'gtalign rescore FILE --payoff paper' only, not to play."
+    )
+    return [
+        *(_registered(name, kind) for name, kind in PAYOFF_MODELS.items()),
+        {"id": PAPER, "settings": {}, "description": published},
+    ]
 
 
 def _registered(name: str, kind: Any) -> dict[str, Any]:

@@ -217,6 +217,7 @@ def seat_assistant(
         'fixed:DA_short'
     """
     from gtalign_env.agents.assistants import Knowledge, make_assistant
+    from gtalign_env.cli.chain_options import seat_model
     from gtalign_env.registration import BACKENDS
 
     name, _, rest = spec.partition(":")
@@ -229,38 +230,12 @@ def seat_assistant(
         if temperature is not None and not 0.0 <= temperature < math.inf:
             raise UsageError(f"--temperature: expected a number >= 0, got {temperature}")
         engine = rest if name == "chain" else spec
-        return _seat_model(engine, max_tokens, temperature, chain, {} if engines is None else engines)
+        return seat_model(engine, max_tokens, temperature, chain, {} if engines is None else engines)
     if max_tokens is not None or temperature is not None:
         raise UsageError(f"--max-tokens and --temperature are for models; {spec!r} is none")
     if is_told(spec, env):
         return make_assistant(spec, knowledge=Knowledge(env.scenario.source))  # type: ignore[attr-defined]
     return make_assistant(spec)
-
-
-def _seat_model(
-    spec: str,
-    max_tokens: int | None,
-    temperature: float | None,
-    chain: Mapping[str, Any] | None,
-    engines: dict[str, Backend],
-) -> Policy:
-    """Return a model as an assistant; its settings are looked at before it is loaded."""
-    from gtalign_env.agents.assistants.llm import LLMAssistant
-    from gtalign_env.agents.backends import make_backend
-    from gtalign_env.agents.chain import ChainAssistant
-    from gtalign_env.cli.chain_options import chain_settings
-    from gtalign_env.protocols import Sampling
-
-    given: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature}
-    sampling = Sampling(**{name: value for name, value in given.items() if value is not None})
-    settings = None if chain is None else chain_settings(chain, max_tokens)
-    if settings is not None:
-        ChainAssistant.check(settings)
-    if spec not in engines:
-        engines[spec] = make_backend(spec)
-    if settings is None:
-        return LLMAssistant(engines[spec], sampling=sampling)
-    return ChainAssistant(engines[spec], sampling=sampling, **settings)
 
 
 def check_fit(env: GameEnv, users: Iterable[Persona], assistants: Iterable[Policy]) -> None:

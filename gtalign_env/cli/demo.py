@@ -310,6 +310,7 @@ def _goodbye(console: Console, out: Path, written: int) -> None:
     for command, what in (
         (f"gtalign replay {out}", f"step through all {written} sessions"),
         ("gtalign play gtalign/AssistText-v0 --as user", "sit down yourself"),
+        ("gtalign solve gtalign/Matrix-v0", "equilibria and optimum of a game, exactly"),
         ("gtalign persona new grumpy", "make a user of your own"),
         ("gtalign run gtalign/Assist-v0 --episodes 100", "more sessions, more figures"),
         ("gtalign list", "everything there is"),

@@ -10,8 +10,6 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from gtalign_env.cli import words
 from gtalign_env.cli.common import (
     Sink,
@@ -26,6 +24,7 @@ from gtalign_env.cli.common import (
     seat_assistant,
     welfare,
 )
+from gtalign_env.cli.person import Person, PersonAsUser
 from gtalign_env.env import ROLES, GameEnv, parallel_env
 from gtalign_env.episode import Episode, StepRecord
 from gtalign_env.errors import GtalignError, UsageError
@@ -34,7 +33,7 @@ from gtalign_env.render import type_words
 from gtalign_env.sanitize import clean_text
 from gtalign_env.sight import see
 from gtalign_env.spaces import ASSIST_LAYOUT
-from gtalign_env.types import ASSISTANT, USER, UserType
+from gtalign_env.types import ASSISTANT, USER
 
 __all__ = ["Person", "PersonAsUser", "PlayerLeftError", "add_parser", "run"]
 
@@ -441,57 +440,3 @@ class Table:
         self.say(
             "/moves lists the moves, /quit ends the game. You see your own payoff only; --reveal shows the rest at the end."
         )
-
-
-class Person:
-    """The policy of a person at the table.
-
-    Args:
-        table: Where the person sits.
-    """
-
-    name = "person"
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def reset(self, seed: int) -> None:
-        """Begin; people bring their own randomness."""
-
-    def act(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> Any:
-        """Ask the person."""
-        return self._table.ask_for_action(observation, info)
-
-
-class PersonAsUser:
-    """A person in the user's chair: θ is drawn as the scenario draws it, and told to the person.
-
-    Args:
-        env: The game.
-        table: Where the person sits.
-    """
-
-    name = "person"
-    description = "somebody at the keyboard"
-
-    def __init__(self, env: GameEnv, table: Table) -> None:
-        self._env = env
-        self._table = table
-
-    def sample_type(self, rng: np.random.Generator) -> UserType | None:
-        """Draw θ from the scenario's own population, where it has one."""
-        mix = getattr(self._env.scenario, "mix", None)
-        drawn: UserType | None = None if mix is None else mix.draw(rng)
-        return drawn
-
-    def policy(self, user_type: UserType | None) -> Person:
-        """Seat the person; the scenario knows its θ."""
-        return _PersonWithCard(self._table)
-
-
-class _PersonWithCard(Person):
-    """A person who is shown its type when the game begins."""
-
-    def reset(self, seed: int) -> None:
-        """Show the card."""
-        self._table.show_type()

@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from gtalign_env.cli.common import add_json, make_console, new_parser, welfare
+from gtalign_env.cli.replay import counted
+from gtalign_env.cli.solve import read_pricings
+from gtalign_env.cli.tally import number
 from gtalign_env.episode import iter_episodes
 from gtalign_env.errors import FileFormatError, UsageError
-from gtalign_env.payoffs import make_payoff_model
+from gtalign_env.payoffs import PAPER
 from gtalign_env.play import versions
 from gtalign_env.pricing import make_pricing
-from gtalign_env.rescore import PAPER, Rescored, rescore_episode, rescore_published
+from gtalign_env.replay.style import is_unicode
+from gtalign_env.rescore import Rescored, payoff_model, rescore_episode, rescore_published
 
 __all__ = ["add_parser", "run"]
 
@@ -66,13 +70,11 @@ def run(args: argparse.Namespace) -> int:
             "--format gtalign: published outputs hold no outcomes, so only --payoff paper fits, and no --pricing"
         )
     if args.payoff not in (None, PAPER):
-        make_payoff_model(args.payoff)
+        payoff_model(args.payoff)
     if args.pricing is not None:
-        make_pricing(args.pricing)
+        _check_pricing(args.pricing)
     scored = _written(_scored(args), args)
     if args.json:
-        from gtalign_env.replay.style import is_unicode
-
         failed = False
         for result in scored:
             print(json.dumps(result.as_dict(), ensure_ascii=not is_unicode(sys.stdout)))
@@ -81,16 +83,42 @@ def run(args: argparse.Namespace) -> int:
     return _report(list(scored), args)
 
 
+def _check_pricing(text: str) -> None:
+    pricings = read_pricings(text)
+    if len(pricings) > 1:
+        raise UsageError(
+            f"--pricing: expected one policy, got {len(pricings)} ({', '.join(pricings)}); score the file once under each"
+        )
+    make_pricing(text)
+
+
 def _scored(args: argparse.Namespace) -> Iterator[Rescored]:
     if args.format == "gtalign":
         yield from rescore_published(args.file)
         return
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        for episode in iter_episodes(args.file):
-            yield rescore_episode(episode, payoff=args.payoff, pricing=args.pricing)
+        try:
+            for episode in iter_episodes(args.file):
+                yield rescore_episode(episode, payoff=args.payoff, pricing=args.pricing)
+        except FileFormatError:
+            if _is_published(Path(args.file)):
+                raise UsageError(
+                    f"{args.file}: expected episodes, got published outputs (output, answer_reward): add --format gtalign"
+                ) from None
+            raise
     for warning in caught:
         print(f"gtalign: {warning.message}", file=sys.stderr)
+
+
+def _is_published(path: Path) -> bool:
+    """Return whether a file's first line is a row of published outputs."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            row = json.loads(file.readline())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and {"output", "answer_reward"} <= row.keys()
 
 
 def _written(scored: Iterable[Rescored], args: argparse.Namespace) -> Iterator[Rescored]:
@@ -101,6 +129,8 @@ def _written(scored: Iterable[Rescored], args: argparse.Namespace) -> Iterator[R
     path = Path(args.out)
     if path.suffix != ".jsonl":
         raise UsageError(f"--out: expected a name that ends in .jsonl, got {args.out!r}")
+    if not path.parent.is_dir():
+        raise UsageError(f"--out: there is no folder {path.parent}: make it first, or choose another place")
     if path.exists():
         raise UsageError(f"--out: {args.out} exists already; choose another name")
     head = {
@@ -158,10 +188,12 @@ def _report(results: list[Rescored], args: argparse.Namespace) -> int:
     rescored = _means([(result.user or 0.0, result.assistant or 0.0) for result in good])
     for label, means in (("recorded", recorded), ("rescored", rescored)):
         both = welfare(means.user, means.assistant)
-        cells = (f"{means.user:.3f}", f"{means.assistant:.3f}", "—" if both is None else f"{both:.3f}")
+        cells = [number(value, digits=3) for value in (means.user, means.assistant, both)]
         table.add_row(label, str(means.rows), *(cells if means.rows else ("—",) * 3))
     console.print(table)
-    for line in (*_failure_lines(results, failures), *(_differing(results) if args.format == "gtalign" else ())):
+    written = [f"{counted(len(results), 'row')} written to {args.out}"] if args.out else []
+    differing = _differing(results) if args.format == "gtalign" else ()
+    for line in (*_failure_lines(results, failures), *differing, *written):
         console.print(Text(line))
     return int(any(kind in _NOT_SCORED for kind in failures))
 
@@ -175,21 +207,21 @@ def _failure_lines(results: list[Rescored], failures: collections.Counter[str]) 
 
 def _differing(results: list[Rescored]) -> Iterator[str]:
     """Say which rows do not come out as published, one by one."""
-    compared = [
-        (number, r) for number, r in enumerate(results, start=1) if r.recorded is not None and r.user is not None
-    ]
-    differing = [(number, r) for number, r in compared if _apart(r) > _SAME]
+    compared = [(place, r) for place, r in enumerate(results, start=1) if r.recorded is not None and r.user is not None]
+    differing = [(place, r) for place, r in compared if _apart(r) > _SAME]
     yield f"as published: {len(compared) - len(differing)} of {len(compared)} rows, to {_SAME:g}"
-    for number, result in differing[:20]:
+    for place, result in differing[:20]:
         user, assistant = result.recorded or (0.0, 0.0)
         why = (
             "the published scoring of this row failed, which it counts as 0"
             if user == assistant == 0.0
             else "unexplained"
         )
-        yield (
-            f"row {number}: published {user:.4f}, {assistant:.4f}; here {result.user:.4f}, {result.assistant:.4f}: {why}"
+        published, here = (
+            ", ".join(number(value, digits=4) for value in pair)
+            for pair in ((user, assistant), (result.user, result.assistant))
         )
+        yield f"row {place}: published {published}; here {here}: {why}"
     if len(differing) > 20:
         yield f"… and {len(differing) - 20} more"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,9 @@ VIEWS: dict[str, str] = {
     "tree": "gtalign_env.cli.solve_tree:tree_lines",
 }
 """What shows a solution to people, by its kind: a function of the solution and the width that returns lines."""
+
+_FEE_FIRST = ("subscription", "two_part")
+"""Pricing policies whose fee for a session is due with its first reply."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -83,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
 
         check_suffix(Path(args.plot))
     pricings: list[str] = [] if args.pricing is None else read_pricings(args.pricing)
+    if args.plot is not None and len(pricings) > 1:
+        raise UsageError(f"--plot: expected one --pricing, got {len(pricings)}: a figure shows the game at one price")
     scenario = _scenario(args)
     state = None if args.state is None else read_state(args.state)
     theta = None if args.type is None else read_value(args.type)
@@ -210,13 +215,45 @@ def _show(args: argparse.Namespace, posed: Sequence[Posed], solutions: Sequence[
         from gtalign_env.cli.solve_prices import price_lines
 
         lines += price_lines(rows, width, one_state=args.state is not None)
+        if args.criterion is not None:
+            lines += _picked(posed, solutions, width)
     else:
         view = load(VIEWS[solutions[0].kind])
         lines += view(solutions[0], width)
+        lines += [
+            line for said in _remarks(posed[0]) for line in (Text(""), *wrapped(Text(said, style="muted"), width))
+        ]
     if args.plot is not None:
         lines += [Text(""), *wrapped(Text(f"drawn in payoff space: {args.plot}", style="muted"), width)]
     for line in lines:
         console.print(line)
+
+
+def _remarks(posed: Posed) -> Iterator[str]:
+    """Yield what a reader of one exchange should know."""
+    opening = all(posed.state.get(name) in (0, "0") for name in ("question", "exchange"))
+    if opening and posed.pricing is not None and posed.pricing.partition(":")[0] in _FEE_FIRST:
+        yield (
+            "the fee of the whole session falls into this exchange, its first; --state exchange=1 shows one without it, "
+            "--pricing per_request a price for each"
+        )
+
+
+def _picked(posed: Sequence[Posed], solutions: Sequence[Any], width: int) -> list[Text]:
+    """Return what the criterion picks at each price, in the one state that it looks at."""
+    from rich.text import Text
+
+    from gtalign_env.cli.solve_words import choice_fact, fact_lines
+    from gtalign_env.replay.speech import wrapped
+
+    where = ", ".join(f"{name} {value}" for name, value in posed[0].state.items() if value != "")
+    facts = [(str(one.pricing), choice_fact(solved.choice)[1]) for one, solved in zip(posed, solutions, strict=True)]
+    label = max(len(name) for name, _ in facts) + 2
+    return [
+        Text(""),
+        *wrapped(Text(f"what the criterion picks in the state {where}", style="muted"), width),
+        *fact_lines(facts, width, label=label),
+    ]
 
 
 def _title(args: argparse.Namespace, posed: Posed, *, priced: bool = True) -> str:

@@ -119,7 +119,13 @@ def refined_efficiency(
 
 def _agreed(game: Bimatrix, found: Bargain) -> str:
     if len(found.ties) > 1:
-        cells = zip(agreed_cells(game, found), found.ties, strict=True)
+        cells = list(zip(agreed_cells(game, found), found.ties, strict=True))
+        if game.assistant_moves == (
+            "",
+        ):  # outcomes, not pairs of moves: of those that pay the same, the first stands for all
+            cells = list({(game.user[at], game.assistant[at]): (cell, at) for cell, at in reversed(cells)}.values())[
+                ::-1
+            ]
         said = [f"{cell_label(cell)} ({pair(game.user[at], game.assistant[at])})" for cell, at in cells]
         more = len(said) - _MOST_TIES
         return " or ".join([*said[:_MOST_TIES], *([f"{more} more"] if more > 0 else [])])

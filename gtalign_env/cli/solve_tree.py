@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gtalign_env.cli.solve_matrix import bargaining_facts, matrix_block, refined_efficiency
 from gtalign_env.cli.solve_words import Fact, choice_fact, fact_lines, pair
+from gtalign_env.games.tree_nodes import Decision
 from gtalign_env.replay.speech import wrapped
 
 if TYPE_CHECKING:
@@ -41,13 +42,25 @@ def tree_lines(solved: TreeSolution, width: int) -> list[Text]:
     """
     shown = solved.nodes if len(solved.nodes) <= _MOST_NODES else tuple(node for node in solved.nodes if node.on_path)
     lines = _decisions(shown[:_MOST_NODES], width)
-    if len(shown) > _MOST_NODES or len(shown) < len(solved.nodes) or not shown:
+    count = sum(isinstance(node, Decision) for node in solved.game.nodes.items)
+    if len(shown[:_MOST_NODES]) < count:
         told = "not all decisions are listed here: --json has up to 200; --state node=PATH solves from there on"
         lines += wrapped(Text(told, style="muted"), width)
     lines += [Text(""), *fact_lines(_facts(solved), width)]
     if solved.normal is not None and solved.normal.game.user.size <= _MOST_CELLS:
         lines += [Text(""), Text("normal form", style="strong"), *matrix_block(solved.normal, width)]
+        lines += wrapped(Text(_plans(solved), style="muted"), width)
     return lines
+
+
+def _plans(solved: TreeSolution) -> str:
+    """Return which decision each part of a plan answers."""
+    told = "; ".join(f"the {role}'s: {_order(names)}" for role, names in solved.plans().items())
+    return f"a plan has a move for each of its side's decisions, in this order. {told}"
+
+
+def _order(names: Sequence[str]) -> str:
+    return " | ".join(name or "start" for name in names) or "no decision"
 
 
 def _decisions(nodes: Sequence[Node], width: int) -> list[Text]:
@@ -86,10 +99,8 @@ def _facts(solved: TreeSolution) -> Iterator[Fact]:
             "pure equilibria also end here, by threats that nobody would carry out:" if empty else "none",
         )
         yield from _paths(empty)
-    leaves = [leaf for leaf, _ in solved.outcomes.pareto()]
-    more = f" … ({len(leaves)} in all)" if len(leaves) > _MOST_PATHS else ""
-    yield "Pareto", ", ".join(leaves[:_MOST_PATHS]) + more
-    yield "optimum", f"{', '.join(leaf for leaf, _ in solved.optimum[:_MOST_PATHS])}: highest {solved.welfare} welfare"
+    yield "Pareto", _leaves(solved, solved.outcomes.pareto())
+    yield "optimum", f"{_leaves(solved, solved.optimum)}: highest {solved.welfare} welfare"
     yield from bargaining_facts(solved)
     yield from refined_efficiency(
         solved.efficiency, solved.normal, among="in subgame-perfect play", unknown="not all such paths are listed"
@@ -97,7 +108,27 @@ def _facts(solved: TreeSolution) -> Iterator[Fact]:
 
 
 def _paths(paths: Sequence[Path]) -> Iterator[Fact]:
-    for path in paths[:_MOST_PATHS]:
-        yield "", f"{path.name} ({pair(path.user, path.assistant)})"
-    if len(paths) > _MOST_PATHS:
-        yield "", f"… and {len(paths) - _MOST_PATHS} more: --json"
+    """Yield the shortest path to each pair of payoffs, and how many others lead there."""
+    groups: dict[tuple[float, float], list[Path]] = {}
+    for path in paths:
+        groups.setdefault((path.user, path.assistant), []).append(path)
+    for same in list(groups.values())[:_MOST_PATHS]:
+        shortest = min(same, key=lambda path: len(path.moves))
+        more = len(same) - 1
+        also = f"; {more} more {'pays' if more == 1 else 'pay'} the same" if more else ""
+        yield "", f"{shortest.name} ({pair(shortest.user, shortest.assistant)}){also}"
+    if len(groups) > _MOST_PATHS:
+        yield "", f"… and {len(groups) - _MOST_PATHS} more pairs of payoffs: --json"
+
+
+def _leaves(solved: TreeSolution, cells: Sequence[tuple[str, str]]) -> str:
+    """Return the names of leaves; of those that pay the same, the one that is reached first."""
+    game = solved.outcomes
+    groups: dict[tuple[float, float], list[str]] = {}
+    for cell, (row, _) in zip(cells, game.cells(cells), strict=True):
+        groups.setdefault((float(game.user[row, 0]), float(game.assistant[row, 0])), []).append(cell[0])
+    names = [
+        same[0] + (f" (and {len(same) - 1} that pay the same)" if len(same) > 1 else "") for same in groups.values()
+    ]
+    more = f" … ({len(names)} in all)" if len(names) > _MOST_PATHS else ""
+    return ", ".join(names[:_MOST_PATHS]) + more

@@ -35,6 +35,8 @@ __all__ = ["add_parser", "run"]
 
 _STREAM = 9  # the resamples' own draws, apart from those of the episodes
 _LEVEL = 0.95
+_SUGGESTED = 8
+"""Players that are named where none were."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -81,6 +83,7 @@ class _Results(NamedTuple):
 
 def run(args: argparse.Namespace) -> int:
     """Play, sum up and solve."""
+    from gtalign_env.play import versions
     from gtalign_env.tournament import CrossPlay
 
     env = parallel_env(args.scenario, **game_options(args))
@@ -100,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
             "seed": args.seed,
             "errors": sum(results.errors.values()),
         }
-        print_json({**told, **(report or {"episodes": 0}), "out": args.out})
+        print_json({**told, **(report or {"episodes": 0}), "out": args.out, "versions": versions()})
     else:
         _show(played, report, results, args)
     return 1 if results.errors else 0
@@ -118,13 +121,32 @@ def _seated(args: argparse.Namespace, env: GameEnv) -> tuple[list[Any], list[Any
         lists = dict.fromkeys(lists, args.players)
     specs = {option: split_specs(text or "") for option, text in lists.items()}
     if not all(specs.values()):
+        able = ",".join(_able(env))
         raise UsageError(
             "tournament: expected --players A,B,… or both --users A,B,… and --assistants A,B,…: nobody would play"
+            + (f"; for instance --players {able}" if able else "")
         )
     users = [load_persona(spec) for spec in specs["--users"]]
     assistants = [seat_assistant(spec, env) for spec in specs["--assistants"]]
     check_fit(env, users, assistants)
     return users, assistants
+
+
+def _able(env: GameEnv) -> list[str]:
+    """Return players that can sit in both chairs of this game, as many as make a small tournament."""
+    from gtalign_env.agents.users import load_persona
+    from gtalign_env.registration import PLAYERS
+
+    able: list[str] = []
+    for name in PLAYERS:
+        try:
+            check_fit(env, [load_persona(name)], [seat_assistant(name, env)])
+        except UsageError:  # made for other games
+            continue
+        able.append(name)
+        if len(able) == _SUGGESTED:
+            break
+    return able
 
 
 def _names(chair: str, players: Sequence[Any]) -> tuple[str, ...]:
@@ -164,19 +186,24 @@ def _report(played: CrossPlay, args: argparse.Namespace) -> dict[str, Any]:
     from gtalign_env.tournament import meta_equilibria
 
     game = played.meta_game()
+    sure = played.payoffs.shape[2] > 1
     low, high = played.intervals(_rng(args, 0), level=_LEVEL, resamples=args.resamples)
     found, complete = meta_equilibria(game)
     left = game.dominance("strict")
     ranking = played.ranking(_rng(args, 1), level=_LEVEL)
     cells = {
-        side: {"mean": played.means[..., i], "low": low[..., i], "high": high[..., i]}
+        side: {
+            "mean": played.means[..., i].tolist(),
+            "low": low[..., i].tolist() if sure else None,
+            "high": high[..., i].tolist() if sure else None,
+        }
         for i, side in enumerate(("user", "assistant"))
     }
     return {
         "episodes": played.payoffs.shape[2],
         "users": played.users,
         "assistants": played.assistants,
-        "payoffs": {side: {name: grid.tolist() for name, grid in grids.items()} for side, grids in cells.items()},
+        "payoffs": cells,
         "level": _LEVEL,
         "ranking": [
             {
@@ -192,20 +219,17 @@ def _report(played: CrossPlay, args: argparse.Namespace) -> dict[str, Any]:
                 {
                     "user": _mixture(played.users, one.user),
                     "assistant": _mixture(played.assistants, one.assistant),
-                    "payoffs": [float(one.user_payoff), float(one.assistant_payoff)],
+                    "payoffs": {"user": float(one.user_payoff), "assistant": float(one.assistant_payoff)},
+                    "exact": one.exact,
                 }
                 for one in found
             ],
             "nash_complete": complete,
             "pareto": game.pareto(),
-            "dominance": {
-                "log": [dataclasses.asdict(removal) for removal in left.log],
-                "users": left.user_moves,
-                "assistants": left.assistant_moves,
-            },
-            "stability": played.stability(_rng(args, 2), resamples=args.resamples)
-            if played.payoffs.shape[2] > 1
-            else None,
+            "dominance_log": [dataclasses.asdict(removal) for removal in left.log],
+            "dominance_left": {"user": left.user_moves, "assistant": left.assistant_moves},
+            "stability": played.stability(_rng(args, 2), resamples=args.resamples) if sure else None,
+            "stability_reason": "" if sure else "one episode a pair",
             "resamples": args.resamples,
         },
     }

@@ -33,7 +33,7 @@ def tournament_lines(played: CrossPlay, report: Mapping[str, Any], width: int) -
     Example:
         >>> from gtalign_env.tournament import CrossPlay
         >>> one = CrossPlay(users=("a",), assistants=("b",), payoffs=np.zeros((1, 1, 1, 2)))
-        >>> meta = {"nash": [], "nash_complete": True, "dominance": {"log": []}, "stability": None}
+        >>> meta = {"nash": [], "nash_complete": True, "dominance_log": [], "stability": None}
         >>> parts = list(tournament_lines(one, {"ranking": [], "episodes": 1, "level": 0.95, "meta_game": meta}, 80))
         >>> parts[0].plain
         'mean payoff per episode: user, assistant'
@@ -95,6 +95,8 @@ def _widest(report: Mapping[str, Any]) -> float:
     """Return how far the widest interval reaches from its mean."""
     reach = [0.0]
     for grids in report.get("payoffs", {}).values():
+        if grids["low"] is None:  # one episode a pair
+            continue
         mean, low, high = (np.asarray(grids[name]) for name in ("mean", "low", "high"))
         reach += [float((mean - low).max()), float((high - mean).max())]
     widest = max(reach)
@@ -120,13 +122,13 @@ def _ranking(report: Mapping[str, Any]) -> Table:
 def _meta(report: Mapping[str, Any]) -> Iterator[Text]:
     meta = report["meta_game"]
     for one in meta["nash"][:_LISTED]:
-        worth = f"({number(one['payoffs'][0])}, {number(one['payoffs'][1])})"
+        worth = f"({number(one['payoffs']['user'])}, {number(one['payoffs']['assistant'])})"
         yield Text(f"equilibrium  {_mix(one['user'])}  with  {_mix(one['assistant'])}  {worth}")
     if len(meta["nash"]) > _LISTED:
         yield Text(f"             … and {len(meta['nash']) - _LISTED} more: see --json", style="dim")
     if not meta["nash_complete"]:
         yield Text("             so many players: those that mix are not listed", style="dim")
-    log = meta["dominance"]["log"]
+    log = meta["dominance_log"]
     if not log:
         yield Text("dominance    nobody is strictly dominated")
     for removal in log[:_LISTED]:

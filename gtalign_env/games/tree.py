@@ -139,7 +139,7 @@ class GameTree:
         """Return the game in which each player fixes, once and for all, a move for each of its decisions.
 
         Rows and columns are named by their choices at the player's decisions, in the order of ``decisions()``, joined by
-        ``/``; the only strategy of a player who never moves is named ``none``.
+        ``|``; the only strategy of a player who never moves is named ``none``.
 
         Raises:
             UsageError: The matrix would have more than 1,000,000 cells.

@@ -14,6 +14,8 @@ from gtalign_env.types import Role
 
 __all__ = ["normal_form", "to_efg"]
 
+PLAN_SEPARATOR = "|"
+"""What joins the choices of a plan, one per decision; ``/`` joins the moves of a path, one after the other."""
 MOST_CELLS = 1_000_000
 """Cells of a normal form at most: 16 MB of payoffs."""
 
@@ -22,7 +24,7 @@ def normal_form(nodes: Nodes) -> Bimatrix:
     """Return the game in which each player fixes, once and for all, a move for each of its decisions.
 
     Rows and columns are named by their choices at the player's decisions, in the order of ``GameTree.decisions()``,
-    joined by ``/``; the only strategy of a player who never moves is named ``none``.
+    joined by ``|``; the only strategy of a player who never moves is named ``none``.
 
     Raises:
         UsageError: The matrix would have more than 1,000,000 cells.
@@ -64,7 +66,9 @@ def _choices(sizes: list[int]) -> NDArray[np.intp]:
 
 
 def _names(moves: list[list[str]], table: NDArray[np.intp]) -> tuple[str, ...]:
-    rows = (SEPARATOR.join(names[choice] for names, choice in zip(moves, row, strict=True)) for row in table.tolist())
+    rows = (
+        PLAN_SEPARATOR.join(names[choice] for names, choice in zip(moves, row, strict=True)) for row in table.tolist()
+    )
     return tuple(rows) if moves else ("none",)
 
 

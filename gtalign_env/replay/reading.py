@@ -42,7 +42,8 @@ def iter_undamaged(path: str | Path) -> Iterator[Episode]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileFormatError(path, "there is no such file; expected episodes as written by 'gtalign run --out'")
+        problem = "this is a folder" if path.is_dir() else "there is no such file"
+        raise FileFormatError(path, f"{problem}; expected episodes as written by 'gtalign run --out'")
     found = False
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():

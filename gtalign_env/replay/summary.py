@@ -182,7 +182,10 @@ def summary_lines(rows: Sequence[Row], width: int, *, title: str = "") -> list[T
     columns = [c for c, head in enumerate(_HEADS) if head not in _meaningless(rows)]
     errors = any(row.errors for row in rows)
     for dropped in ("both gain", "moves", "replies", "asks" if errors else "err."):
-        if _HEADS.index(dropped) in columns and sum(_fitted(_widths(cells, columns), 0)) + 2 * (len(columns) - 1) > width:
+        if (
+            _HEADS.index(dropped) in columns
+            and sum(_fitted(_widths(cells, columns), 0)) + 2 * (len(columns) - 1) > width
+        ):
             columns.remove(_HEADS.index(dropped))
     widths = _fitted(_widths(cells, columns), width - 2 * (len(columns) - 1))
     shown_heads = [_HEADS[c] for c in columns]

@@ -12,7 +12,8 @@ from gtalign_env.errors import UsageError
 from gtalign_env.games.bargaining import Bargain
 from gtalign_env.games.bimatrix import Bimatrix
 from gtalign_env.games.efficiency import Efficiency, compare_welfare
-from gtalign_env.games.tree import GameTree, Path
+from gtalign_env.games.tree import BackwardInduction, Decision, GameTree, Path
+from gtalign_env.games.tree_nodes import SEPARATOR
 from gtalign_env.solution.criteria import Choice, agreements, choose, of_outcomes, welfare_best, welfare_of
 from gtalign_env.solution.normal import (
     MatrixSolution,
@@ -32,7 +33,7 @@ MOST_CELLS = 400
 MOST_LEAVES = 1_000
 """Leaves that all stand for themselves."""
 MOST_NODES = 200
-"""Nodes that are listed one by one."""
+"""Decisions that are all listed; of more, those on subgame-perfect paths."""
 MOST_PATHS = 1_000
 """Subgame-perfect paths that are listed; of more, the reference one."""
 
@@ -76,14 +77,15 @@ class TreeSolution:
     complete: bool
     """Whether ``paths`` holds all of them."""
     nodes: tuple[Node, ...]
-    """The decisions in reading order; a shared subtree once. Empty where there are more than ``MOST_NODES``."""
+    """The decisions in reading order; a shared one once, by the name that it has on ``paths`` if it is there. Where there are
+    more than ``MOST_NODES``, those on ``paths``."""
     nash_outcomes: tuple[Path, ...] | None
     """What pure equilibria of the normal form lead to: threats need not be credible. ``None`` where the tree is too large."""
     efficiency: Efficiency | None
     """Price of anarchy and of stability of ``paths``, by the sum of payoffs: no empty threats. Those of all equilibria of the
     normal form, mixed ones and empty threats included, are in ``normal``. ``None`` where not all paths are listed."""
     outcomes: Bimatrix
-    """The leaves, named by their paths, as the cells of one column."""
+    """The leaves, named by their paths, as the cells of one column; the shortest paths first."""
     welfare: str
     """The welfare function of ``optimum``."""
     optimum: tuple[tuple[str, str], ...]
@@ -116,8 +118,13 @@ class TreeSolution:
             **outcome_facts(self),
             **efficiency_facts(self.efficiency, unknown="not all subgame-perfect paths are listed"),
             **made,
-            "normal_form": normal or None,
+            "normal_form": {**normal, "plans": self.plans()} if normal else None,
         }
+
+    def plans(self) -> dict[Role, list[str]]:
+        """Return the decisions that a plan of the normal form answers, in its order."""
+        decisions = self.game.decisions()
+        return {role: [name for name, node in decisions.items() if node.player == role] for role in get_args(Role)}
 
     def payoff_space(self) -> PayoffSpace:
         """Return the leaves as points in payoff space."""
@@ -177,14 +184,19 @@ def solve_tree(game: GameTree, *, criterion: str = "nash") -> TreeSolution:
 
 
 def _outcomes(game: GameTree) -> Bimatrix:
-    """Return the leaves as cells of one column; where there are many, those of equal payoffs as one."""
-    leaves = game.leaves(shared=True)
+    """Return the leaves as cells of one column, the quickest first; where there are many, those of equal payoffs as one."""
+    found = game.leaves(shared=True)
+    leaves = {name: found[name] for name in sorted(found, key=_depth)}
     if len(leaves) > MOST_LEAVES:
         first = {(leaf.user, leaf.assistant): name for name, leaf in reversed(leaves.items())}
         kept = set(first.values())
         leaves = {name: leaf for name, leaf in leaves.items() if name in kept}
     user, assistant = ([[getattr(leaf, role)] for leaf in leaves.values()] for role in get_args(Role))
     return Bimatrix(np.array(user), np.array(assistant), tuple(leaves), ("",))
+
+
+def _depth(name: str) -> int:
+    return name.count(SEPARATOR)
 
 
 def _efficiency(outcomes: Bimatrix, paths: tuple[Path, ...]) -> Efficiency:
@@ -203,8 +215,10 @@ def _choice(outcomes: Bimatrix, paths: tuple[Path, ...], normal: MatrixSolution 
                 f"criterion {criterion!r}: the normal form of this tree is too large; choose nash or welfare"
             )
         return normal.choice
-    best = max(paths, key=lambda path: (round(path.user + path.assistant, 9), min(path.user, path.assistant)))
+    best = max(paths, key=lambda path: (*_worth(path), -len(path.moves)))
     among = "" if len(paths) == 1 else f"; of {len(paths)} such paths it has the highest sum of payoffs"
+    if sum(_worth(path) == _worth(best) for path in paths) > 1:
+        among += ", and of those that pay as much it is the shortest"
     return Choice(
         criterion=criterion,
         play=((best.name, "", 1.0),),
@@ -212,6 +226,11 @@ def _choice(outcomes: Bimatrix, paths: tuple[Path, ...], normal: MatrixSolution 
         assistant=float(best.assistant),
         why=f"it is subgame-perfect: at every decision, also off the path, the mover does best for itself{among}",
     )
+
+
+def _worth(path: Path) -> tuple[float, float]:
+    """Return the sum of both payoffs and the smaller one, without the dust of rounding."""
+    return round(path.user + path.assistant, 9), round(min(path.user, path.assistant), 9)
 
 
 def _normal_form(game: GameTree, criterion: str) -> MatrixSolution | None:
@@ -231,26 +250,51 @@ def _nash_outcomes(game: GameTree) -> tuple[Path, ...] | None:
         return None
 
 
-def _nodes(game: GameTree, solved: Any, paths: tuple[Path, ...]) -> tuple[Node, ...]:
-    decisions = game.decisions(shared=True)
-    if len(decisions) > MOST_NODES:
-        return ()
-    on_path = {"/".join(path.moves[:depth]) for path in paths for depth in range(len(path.moves))}
-    found = []
-    for name, decision in decisions.items():
-        here = solved.at(name)
-        found.append(
-            Node(
-                name=name,
-                player=decision.player,
-                moves=tuple(decision.moves),
-                best=here.moves,
-                user=float(here.value.user),
-                assistant=float(here.value.assistant),
-                on_path=name in on_path,
-            )
-        )
-    return tuple(found)
+def _nodes(game: GameTree, solved: BackwardInduction, paths: tuple[Path, ...]) -> tuple[Node, ...]:
+    passed = _passed(game, paths)
+    names = passed
+    if sum(isinstance(node, Decision) for node in game.nodes.items) <= MOST_NODES:
+        listed = game.decisions(shared=True).items()
+        names = {id(node): passed.get(id(node), name) for name, node in listed}
+    kept = sorted(list(names.items())[:MOST_NODES], key=lambda named: _place(game, named[1]))
+    return tuple(_node(game, solved, name, on_path=node in passed) for node, name in kept)
+
+
+def _place(game: GameTree, name: str) -> list[int]:
+    """Return where a node stands in reading order."""
+    node, place = game.root, []
+    for move in name.split(SEPARATOR) if name else ():
+        assert isinstance(node, Decision)
+        place.append(list(node.moves).index(move))
+        node = node.moves[move]
+    return place
+
+
+def _passed(game: GameTree, paths: tuple[Path, ...]) -> dict[int, str]:
+    """Return the decisions that the paths come by, by identity, each with its name on the shortest such path."""
+    passed: dict[int, str] = {}
+    for path in sorted(paths, key=lambda path: len(path.moves)):
+        node = game.root
+        for depth, move in enumerate(path.moves):
+            assert isinstance(node, Decision)
+            if id(node) not in passed:
+                passed[id(node)] = SEPARATOR.join(path.moves[:depth])
+            node = node.moves[move]
+    return passed
+
+
+def _node(game: GameTree, solved: BackwardInduction, name: str, *, on_path: bool) -> Node:
+    decision, here = game.at(name), solved.at(name)
+    assert isinstance(decision, Decision)
+    return Node(
+        name=name,
+        player=decision.player,
+        moves=tuple(decision.moves),
+        best=here.moves,
+        user=float(here.value.user),
+        assistant=float(here.value.assistant),
+        on_path=on_path,
+    )
 
 
 def _path(path: Path) -> dict[str, Any]:

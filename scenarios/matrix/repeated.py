@@ -116,7 +116,10 @@ def matrix_scenario(
         assistant=game.assistant,
         rounds=rounds,
         talk=talk,
-        recipe=(matrix_scenario, {"game": game, "name": name, "description": description, "rounds": rounds, "talk": talk}),
+        recipe=(
+            matrix_scenario,
+            {"game": game, "name": name, "description": description, "rounds": rounds, "talk": talk},
+        ),
     )
 
 
