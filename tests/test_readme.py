@@ -13,6 +13,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, flags=re.DOTALL)
+PAGES = [
+    "README.md",
+    "AGENTS.md",
+    "CONTRIBUTING.md",
+    *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
+]
 PYTHON = [code for language, code in BLOCKS if language == "python"]
 COMMANDS = [line.partition("#")[0].strip() for language, code in BLOCKS if not language for line in code.splitlines()]
 
@@ -55,7 +61,7 @@ def test_scripts__of_the_first_block_are_there() -> None:
     assert all(os.access(ROOT / script, os.X_OK) for script in scripts)
 
 
-@pytest.mark.parametrize("page", ["README.md", "AGENTS.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize("page", PAGES)
 def test_links__lead_to_files(page: str) -> None:
     """Relative links only; the web is not asked."""
     path = ROOT / page
