@@ -144,6 +144,24 @@ def test_chain__takes_a_block_that_somebody_else_has_written() -> None:
     assert other.sampled == "</analyze>"
 
 
+@pytest.mark.parametrize(
+    ("payoff", "choice"),
+    [
+        ('{"C|C": {"user": 3, "assistant": 3}, "D|C": {"user": 5, "assistant": 0}}', "\nchoice: C|C"),
+        ('{"VQ|DA": {"user": 9, "assistant": 9}, "VQ|CQ": {"user": 1, "assistant": 1}}', "\nchoice: VQ|CQ"),
+        ("nonsense", ""),
+        ("[]", ""),
+    ],
+)
+def test_chain__chooses_a_cell_of_what_it_has_stated(payoff: str, choice: str) -> None:
+    """The cell in which it asks, as its reply does, or else the highest sum; nothing where there is no matrix."""
+    backend = ChainBackend()
+    first = backend.generate([HELLO], Sampling(stop=("<payoff>",)))[0]
+    asked = Continuation(after=first, text=f"{payoff}</payoff><analyze>")
+    made = backend.generate([asked], Sampling(stop=("</analyze>",)))[0]
+    assert made.text == CHAIN[2][1] + choice
+
+
 def test_chain__may_depend_on_the_conversation() -> None:
     """The blocks may be a function of what was said before the chain, halted or not."""
     backend = ChainBackend(lambda talk: [("payoff", '{"n": 1}'), ("response", f"{len(talk)} messages")])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import struct
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -136,6 +139,23 @@ def test_openai_server__refuses_a_fault_that_it_does_not_know(fault: str) -> Non
             return
     with pytest.raises(UsageError, match="expected one of 400"):
         OpenAIServer(faults=[fault])
+
+
+def test_openai_server__says_nothing_of_a_client_that_goes_away(capfd: pytest.CaptureFixture[str]) -> None:
+    """A connection that is reset in the middle of a request leaves no traceback; any other error does."""
+    with OpenAIServer() as server:
+        place = urlsplit(server.base_url)
+        with socket.create_connection((place.hostname, place.port)) as gone:
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            gone.sendall(b"POST /v1/chat/compl")
+            time.sleep(0.1)
+        time.sleep(0.2)
+        assert capfd.readouterr().err == ""
+        try:
+            raise ValueError("a fault of the server's own")
+        except ValueError:
+            server._http.handle_error(None, ("127.0.0.1", 1))
+        assert "a fault of the server's own" in capfd.readouterr().err
 
 
 def test_openai_server__a_hang_may_end() -> None:

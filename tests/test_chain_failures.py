@@ -105,11 +105,23 @@ def test_failure__of_the_engine_in_the_plain_reply_too() -> None:
     assert assistant.last_call["error"] == "out of memory"
 
 
-def test_failure__of_an_engine_that_comes_back() -> None:
-    """A call that fails once is made again."""
-    assistant = seated(Failing(ChainBackend(blocks()), lambda call, place: call == 0))
-    assert assistant.act({}, info())["text"] == BOTH
-    assert [failure["kind"] for failure in assistant.last_call["chain"]["failures"]] == ["engine"]
+def test_failure__of_the_engine_begins_no_chain_anew() -> None:
+    """A backend makes its calls again by itself: the chain of that game ends, and the other game is played."""
+    backend = Failing(ChainBackend(blocks()), lambda call, place: (call, place) == (0, 0))
+    assistant = seated(backend, retries=3)
+    with pytest.raises(ModelError, match="failed in 1 of 2 games: engine: "):
+        assistant.act_batch([{}, {}], [info(), info()])
+    assert [failure["kind"] for failure in assistant.last_calls[0]["chain"]["failures"]] == ["engine"]
+    assert assistant.last_calls[0]["chain"]["attempts"] == 1
+    assert assistant.last_calls[1]["chain"]["failures"] == []
+
+
+def test_failure__of_a_plain_reply_that_cannot_be_said() -> None:
+    """Without a chain, too, a model that writes too much is a failed model, by name."""
+    assistant = seated(ScriptedBackend(["x" * 20_001]), mode="none")
+    with pytest.raises(ModelError, match="the model wrote too much: 20,001 characters"):
+        assistant.act({}, info())
+    assert "too much" in assistant.last_call["error"]
 
 
 # -- announced and made ------------------------------------------------------------------------------------------------------

@@ -126,6 +126,15 @@ def test_self__plays_the_cell_that_the_model_announces(constrained: bool) -> Non
     assert (chain["announced"], chain["made"], chain["kept"]) == ("CQ", "CQ", True)
 
 
+def test_self__is_played_by_the_fake_that_needs_no_model() -> None:
+    """``fake:chain`` announces a cell of the matrix that it has stated: one in which it asks, as it then does."""
+    assistant = seated("fake:chain", mode="self", moves="paper")
+    assert assistant.act({}, info())["move"] == index("CQ")
+    chain = assistant.last_call["chain"]
+    assert chain["failures"] == []
+    assert chain["announced"] == "CQ"
+
+
 def test_none__replies_without_a_chain() -> None:
     """One call, plain words, no announcement."""
     backend = Recording(RulesBackend())
@@ -381,6 +390,15 @@ def test_moves__that_could_not_be_read_back_are_refused(user: dict[str, str], me
 
     with pytest.raises(UsageError, match=message):
         ChainMoves(user, {"c": "", "b|c": ""})
+
+
+@pytest.mark.parametrize("spec", ["VQ,VQ/CQ,CQ", "VQ,DQ/CQ,DA,CQ"])
+def test_make_moves__refuses_a_move_that_stands_there_twice(spec: str) -> None:
+    """A matrix has one row and one column for each move."""
+    from gtalign_env.agents.chain.moves import make_moves
+
+    with pytest.raises(UsageError, match="each move of a side once"):
+        make_moves(spec)
 
 
 def test_solve_stated__draws_from_a_mixture_by_its_seed() -> None:

@@ -74,15 +74,16 @@ def show(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     return shlex.split(capsys.readouterr().out)
 
 
-def test_serve__prints_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve__prints_the_command(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """``--print`` shows variables and command and starts nothing; vLLM's own options come last, as they are."""
     monkeypatch.setattr(serve, "_is_cpu_build", lambda: False)
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    words = show(
-        capsys, "models/my m", "--port", "8123", "--print", "--", "--max-model-len", "99", "--print", "--host", "x"
-    )
+    folder = str(model.rename(model.with_name("my m")))
+    words = show(capsys, folder, "--port", "8123", "--print", "--", "--max-model-len", "99", "--print", "--host", "x")
     assert words[words.index("-m") :] == [
-        *("-m", "vllm.entrypoints.cli.main", "serve", "models/my m"),
+        *("-m", "vllm.entrypoints.cli.main", "serve", folder),
         *("--host", "127.0.0.1", "--port", "8123"),
         *("--served-model-name", "my m", "--generation-config", "vllm"),
         *("--max-model-len", "99", "--print", "--host", "x"),
@@ -101,7 +102,7 @@ def test_serve__knows_the_cpu_build(capsys: pytest.CaptureFixture[str], monkeypa
     assert "VLLM_CPU_KVCACHE_SPACE=4" in words
     assert "HF_HUB_OFFLINE=1" not in words
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "9")
-    assert not [word for word in show(capsys, "m", "--print") if "KVCACHE" in word]
+    assert not [word for word in show(capsys, "m", "--hub", "--print") if "KVCACHE" in word]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +141,9 @@ def test_serve__without_vllm_is_one_sentence(
             ["no/such"],
             "there is no model at 'no/such': expected a folder with a config.json; a name on the Hugging Face hub",
         ),
+        (["no/such", "--print"], "there is no model at 'no/such'"),
+        (["", "--print"], "argument MODEL: expected a folder with a model"),
+        (["", "--hub"], "argument MODEL: expected a folder with a model"),
         (["FOLDER"], "expected a folder with a config.json"),
         (["MODEL", "--port", "70000"], "argument --port: expected a port from 0 to 65535, got '70000'"),
         (["MODEL", "--port", "http"], "argument --port: expected a whole number >= 0, got 'http'"),

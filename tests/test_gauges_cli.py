@@ -83,6 +83,7 @@ def test_gauges_command__measures_published_outputs(tmp_path: Path, capsys: pyte
         "--format gtalign --plot x.svg",
         "--scale 0",
         "--scale x",
+        "--scale 1e-320",
         "--criterion best",
         "--judge nobody",
     ],
@@ -111,6 +112,17 @@ def test_gauges_command__has_nothing_to_draw_or_judge_without_chains(
     assert main(["gauges", str(path), "--plot", str(tmp_path / "x.svg")]) == 2
     assert main(["gauges", str(path), "--judge", "fake:echo"]) == 2
     assert "no reply of the text view" in capsys.readouterr().err
+
+
+def test_gauges_command__judges_no_questions_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A record of questions back has nothing to grade; a judge that cannot be made is said before anything is read."""
+    path = tmp_path / "questions.jsonl"
+    with EpisodeWriter(path) as writer:
+        writer.write(session(reply("CQ")))
+    assert main(["gauges", str(path), "--judge", "fake:echo"]) == 2
+    assert "only questions back, nothing to grade" in capsys.readouterr().err
+    assert main(["gauges", str(tmp_path / "missing.jsonl"), "--judge", "nobody"]) == 2
+    assert "nobody" in capsys.readouterr().err
 
 
 def test_replay_summary__shows_gauges_where_there_are_chains(

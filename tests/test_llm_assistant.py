@@ -178,6 +178,22 @@ def test_act__a_failure_raises_and_the_others_are_kept() -> None:
     assert [call["text"] for call in assistant.last_calls] == ["a", ""]
 
 
+def test_act__a_reply_that_cannot_be_said_is_the_models_failure() -> None:
+    """The environment takes 20,000 characters and no more; the record keeps what was written."""
+    long = Generation(text="x" * 20_001)
+    assistant = LLMAssistant(Listening(Generation(text="y" * 20_000), long))
+    with pytest.raises(ModelError, match="failed in 1 of 2 games: the model wrote too much: 20,001 characters"):
+        assistant.act_batch([{}] * 2, [info(), info()])
+    assert [len(call["text"]) for call in assistant.last_calls] == [20_000, 20_001]
+    assert [bool(call["error"]) for call in assistant.last_calls] == [False, True]
+
+
+def test_act__a_failure_without_a_word_is_one() -> None:
+    """An engine that does not say why has failed all the same."""
+    with pytest.raises(ModelError, match="does not say why"):
+        LLMAssistant(Listening(Generation(text="", finish_reason="error"))).act({}, info())
+
+
 def test_act__refuses_the_strategic_view() -> None:
     """Without messages there is nothing to say, and the error names a view that has them."""
     env = parallel_env("assist")

@@ -280,6 +280,29 @@ def test_criteria__are_all_tried_here() -> None:
         of_outcomes("best")
 
 
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ("ces:-1", "ces:rho=-1"),
+        ("alpha_fair:2", "alpha_fair:alpha=2"),
+        ("atkinson:0.5", "atkinson:epsilon=0.5"),
+        ("linear:0.25", "linear:weight=0.25"),
+        ("ces:rho=-1", "ces:rho=-1"),
+    ],
+)
+def test_criteria__a_bare_number_is_the_main_setting(short: str, full: str) -> None:
+    """The short spelling is the long one, in what is chosen and in what it is called."""
+    assert choose(PAPER, f"welfare:{short}") == choose(PAPER, f"welfare:{full}")
+    assert welfare_of(f"welfare:{short}") == full
+
+
+@pytest.mark.parametrize("welfare", ["utilitarian:1", "ces:x", "linear:2"])
+def test_criteria__other_bare_settings_are_refused(welfare: str) -> None:
+    """A function without a main setting takes no bare number, and a number out of range is none."""
+    with pytest.raises(UsageError):
+        choose(PAPER, f"welfare:{welfare}")
+
+
 whole = st.integers(-3, 3).map(float)
 bimatrices = st.tuples(st.integers(1, 3), st.integers(1, 3)).flatmap(
     lambda shape: st.builds(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain_records import chain, reply, session, turn_of_user
+from chain_records import MATRIX, chain, reply, session, turn_of_user
 
 from gtalign_env.agents.backends import EchoBackend, ScriptedBackend
 from gtalign_env.agents.chain.resuming import ByModel, payoff_block
@@ -18,7 +18,7 @@ from gtalign_env.agents.chain.sweep_figure import sweep_figure
 from gtalign_env.agents.chain.sweep_result import Sweep, SweepPoint
 from gtalign_env.agents.chain.tokens import TokenStatistics
 from gtalign_env.cli import main
-from gtalign_env.cli.steer import read_rates
+from gtalign_env.cli.steer import _why_nothing, read_rates
 from gtalign_env.episode import Episode, EpisodeWriter
 from gtalign_env.errors import UsageError
 from gtalign_env.games import Bimatrix
@@ -365,13 +365,75 @@ def test_steer_command__lets_a_model_choose_beside_the_solver(
     recorded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Both modes by default, one after the other; choices that are missing are said."""
-    assert steer(str(recorded), "--assistant", "fake:rules", "--rate", "0", "--json") == 0
+    assert steer(str(recorded), "--assistant", "fake:rules", "--rate", "0", "--json") == 1
     out, err = capsys.readouterr()
     assert [made["chosen_by"] for made in json.loads(out)["sweeps"]] == ["welfare:cobb_douglas", "self: fake:rules"]
     # the fake asks back and names no cell: four turns, unsteered and at one rate
     assert "8 choices of the model are missing: unannounced" in err
-    assert steer(str(recorded), "--assistant", "fake:rules", "--rate", "0", "--mode", "self") == 0
+    assert "gtalign: self: fake:rules: nothing was chosen at any rate" in err
+    assert steer(str(recorded), "--assistant", "fake:rules", "--rate", "0", "--mode", "self") == 1
     assert "nothing was chosen at any rate" in capsys.readouterr().out
+    assert steer(str(recorded), "--assistant", "fake:chain", "--rate", "0") == 0
+
+
+def test_steer_command__exits_1_when_nothing_is_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the user loses in every cell there is no agreement at any price, and the reason is said."""
+    path = tmp_path / "losses.jsonl"
+    losses = {**MATRIX, "user": [[-1.0 for _ in row] for row in MATRIX["user"]]}
+    with EpisodeWriter(path) as writer:
+        writer.write(session(reply("AQ_long", chain=chain(matrix=losses), announced="AQ", user=1.0, assistant=0.5)))
+    assert steer(str(path), "--criterion", "bargaining", "--rate", "0,0.001") == 1
+    assert "gtalign: bargaining: nothing was chosen at any rate: there is no agreement" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("matrix", "criterion", "reason"),
+    [
+        (Bimatrix([[-1.0]], [[-1.0]]), "bargaining", ": there is no agreement"),
+        (Bimatrix([[1.0]], [[1.0]]), "bargaining", ": the criterion does not fit the steered matrices"),
+    ],
+)
+def test_why_nothing__says_what_the_criterion_says(matrix: Bimatrix, criterion: str, reason: str) -> None:
+    """No agreement is a reason; a stated matrix in which all is well leaves the steering."""
+    assert _why_nothing([[ChainTurn(prompt=""), ChainTurn(prompt="", matrix=matrix)]], criterion).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--rate=0:0.01:100000000",
+        "--rate=1e308",
+        "--scale=1e-320",
+        "--scale=1e300",
+        "--sensitivity=1e308",
+        "--margin=1e99",
+    ],
+)
+def test_steer_command__refuses_what_cannot_be_calculated(
+    option: str, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At once, with the name of the option."""
+    assert steer(str(recorded), option) == 2
+    assert option.partition("=")[0] in capsys.readouterr().err
+
+
+def test_steer_command__takes_a_bare_number_for_a_main_setting(
+    recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The short spelling gives the sweep of the long one, and the same claim."""
+    told = []
+    for criterion in ("welfare:linear:0.8", "welfare:linear:weight=0.8"):
+        assert steer(str(recorded), "--criterion", criterion, "--rate", "0,0.01", "--json") == 0
+        (made,) = json.loads(capsys.readouterr().out)["sweeps"]
+        told.append({key: made[key] for key in ("points", "welfare", "claim")})
+    assert told[0] == told[1]
+    assert told[0]["claim"] == -1
+
+
+def test_steer_command__calculates_at_the_bounds(recorded: Path) -> None:
+    """The largest numbers that are taken lead to no overflow (a warning is an error here)."""
+    assert steer(str(recorded), "--rate=0,1e9", "--scale=1e9", "--sensitivity=1e9") in (0, 1)
+    assert steer(str(recorded), "--rate=0,1e9", "--scale=1e-9") in (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,12 @@ import numpy as np
 
 from gtalign_env.agents.backends import make_backend
 from gtalign_env.agents.backends.prompts import NOTHING
+from gtalign_env.env import MAX_TEXT
 from gtalign_env.errors import ModelError, UsageError
 from gtalign_env.protocols import Backend, Generation, Sampling
 from gtalign_env.types import ASSISTANT
 
-__all__ = ["SYSTEM_PROMPT", "LLMAssistant", "make_llm_assistant", "mixed_seed", "without_prefix"]
+__all__ = ["SYSTEM_PROMPT", "LLMAssistant", "make_llm_assistant", "mixed_seed", "problem_of", "without_prefix"]
 
 SYSTEM_PROMPT = (
     "You are the assistant in a chat with one user. Reply to the user's last message in one of four ways: answer it; "
@@ -39,7 +40,7 @@ class LLMAssistant:
 
     What it says follows from the seed given to ``reset``, the conversation and the backend; in ``act_batch`` as in
     ``act``, as far as the backend's results do not depend on what else is in a batch. A model that writes nothing is
-    silent: the environment says what that means. One that fails raises.
+    silent: the environment says what that means. One that fails, or writes more than can be said, raises.
 
     After each turn ``last_call`` says what went in and what came out, ready for the record; after ``act_batch``
     ``last_calls`` does so for each game.
@@ -104,7 +105,7 @@ class LLMAssistant:
         """Return one reply for each game, from a single call of the backend.
 
         Raises:
-            ModelError: The model failed in some of the games; what it wrote in the others is in ``last_calls``.
+            ModelError: The model failed, or wrote too much, in some of the games; all that it wrote is in ``last_calls``.
             UsageError: This is not the text view, or the two lists differ in length.
         """
         if len(observations) != len(infos):
@@ -117,11 +118,17 @@ class LLMAssistant:
         made = self.backend.generate(conversations, sampling) if conversations else []
         self.last_calls = [{} for _ in infos]
         replies = [""] * len(infos)
+        failures = []
         for place, generation in zip(asked, made, strict=True):
             self.last_calls[place] = self._call(generation, sampling)
             replies[place] = without_prefix(generation.text)
+            if problem := problem_of(generation, replies[place]):
+                self.last_calls[place]["error"] = problem
+                failures.append(problem)
         self.last_call = self.last_calls[-1] if self.last_calls else {}
-        self._check(made)
+        if failures:
+            where = f" in {len(failures)} of {len(made)} games" if len(made) > 1 else ""
+            raise ModelError(f"{self.name} failed{where}: {failures[0]}")
         return replies
 
     def _conversation(self, info: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -143,12 +150,6 @@ class LLMAssistant:
             generation.text
         )  # not every engine tells its ids
         return {"backend": self.backend.name, **call, "tokens": tokens, "seed": sampling.seed}
-
-    def _check(self, made: Sequence[Generation]) -> None:
-        failures = [g.error for g in made if g.finish_reason == "error" and g.error != NOTHING]
-        if failures:
-            where = f" in {len(failures)} of {len(made)} games" if len(made) > 1 else ""
-            raise ModelError(f"{self.name} failed{where}: {failures[0] or 'it does not say why'}")
 
 
 def make_llm_assistant(
@@ -177,6 +178,22 @@ def mixed_seed(*seeds: int) -> int:
         (True, False)
     """
     return int(np.random.SeedSequence([seed % 2**63 for seed in seeds]).generate_state(1)[0])
+
+
+def problem_of(generation: Generation, reply: str) -> str:
+    """Return why a model's reply cannot be said; empty where it can, and where the model is silent.
+
+    Example:
+        >>> problem_of(Generation(text="Yes."), "Yes."), problem_of(Generation(text="", finish_reason="error", error="died"), "")
+        ('', 'died')
+    """
+    if generation.finish_reason == "error" and generation.error != NOTHING:
+        return generation.error or "the engine does not say why"
+    if len(reply) > MAX_TEXT:
+        return (
+            f"the model wrote too much: {len(reply):,} characters, and a reply may have {MAX_TEXT:,}; lower max_tokens"
+        )
+    return ""
 
 
 def without_prefix(text: str) -> str:

@@ -7,6 +7,9 @@ names in ``gtalign_env.registration.BACKENDS``; a new one is a class with ``gene
 
 from __future__ import annotations
 
+import inspect
+import re
+from pathlib import Path
 from typing import Any
 
 from gtalign_env.agents.backends.fake import ChainBackend, EchoBackend, RulesBackend, ScriptedBackend, fake_backend
@@ -28,7 +31,7 @@ def make_backend(spec: str | Backend, **options: Any) -> Backend:
         The backend, loaded.
 
     Raises:
-        UsageError: The string has no such form, or options came with a ready-made backend.
+        UsageError: The string has no such form, the backend has no such option, or options came with a ready-made backend.
         UnknownNameError: No backend has this name.
         ModelError: There is no model where the string points.
         MissingExtraError: What the backend needs is not installed.
@@ -50,8 +53,28 @@ def make_backend(spec: str | Backend, **options: Any) -> Backend:
         raise UsageError(
             f"backend {spec!r}: expected '{name}:' and what it should run, e.g. {_EXAMPLES.get(name, name)!r}"
         )
-    made: Backend = BACKENDS.get(name)(what, **options)
+    _refuse_options_in(name, what)
+    factory = BACKENDS.get(name)
+    try:
+        inspect.signature(factory).bind(what, **options)
+    except TypeError as error:
+        raise UsageError(f"backend {spec!r}: {error}") from None
+    made: Backend = factory(what, **options)
     return made
+
+
+def _refuse_options_in(name: str, what: str) -> None:
+    """Refuse options behind a model's name, and repeat none of them: there may be a key among them."""
+    if (found := _OPTION.search(what)) is None or Path(what).exists():
+        return
+    raise UsageError(
+        f"backend {name + ':' + what[: found.start()]!r}: expected the model's name alone; an address and other options go "
+        "to 'gtalign run' with --backend-option KEY=VALUE, e.g. --backend-option base_url=http://127.0.0.1:8000/v1, and "
+        "in Python to make_backend as keyword arguments"
+    )
+
+
+_OPTION = re.compile(r",\s*[A-Za-z_]\w*=|[A-Za-z][\w+.-]*://")
 
 
 _EXAMPLES = {"transformers": "transformers:PATH", "vllm": "vllm:PATH", "openai": "openai:MODEL", "fake": "fake:rules"}

@@ -52,7 +52,8 @@ CHAIN: tuple[tuple[str, str], ...] = (
     ("analyze", "Asking costs little and saves a wrong answer."),
     ("response", "Which one do you mean?"),
 )
-"""The blocks that ``fake:chain`` writes, in order. Asked for JSON, it writes its payoffs by the schema instead."""
+"""The blocks that ``fake:chain`` writes, in order. Asked for JSON, it writes its payoffs by the schema instead; and where it has
+written payoffs, its analysis ends with the cell that it chooses."""
 
 Messages = Sequence[Mapping[str, str]]
 
@@ -204,10 +205,13 @@ class ChainBackend(_Fake):
     ) -> None:
         self.name = "fake:chain"
         self._blocks = blocks if callable(blocks) else lambda _: blocks
+        self._chooses = blocks is CHAIN
 
     def reply(self, conversation: Messages) -> str:
         """Return the rest of the chain."""
         blocks, so_far = self._chain(conversation)
+        if self._chooses and (cell := _best_cell(so_far)):
+            blocks = [(name, f"{text}\nchoice: {cell}" if name == "analyze" else text) for name, text in blocks]
         return "\n".join(_rest(blocks, so_far))
 
     def written(self, conversation: Messages, sampling: Sampling) -> str:
@@ -269,6 +273,16 @@ def _rest(blocks: Sequence[tuple[str, str]], so_far: str) -> Iterator[str]:
         elif closing not in inside:
             begun = inside.lstrip()
             yield f"{text[len(begun) :] if text.startswith(begun) else ''}{closing}"
+
+
+def _best_cell(so_far: str) -> str:
+    """Return the key of the stated cell to choose: one in which we ask, as the chain does, and else the highest sum."""
+    payoff = so_far.rpartition("<payoff>")[2].partition("</payoff>")[0]
+    try:
+        sums = {key: sum(map(float, sides.values())) for key, sides in json.loads(payoff).items()}
+    except (ValueError, TypeError, AttributeError):
+        return ""
+    return max(sums, key=lambda key: (key.endswith("|CQ"), sums[key]), default="")
 
 
 def _example(schema: str, conversation: Messages) -> str:

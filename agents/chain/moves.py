@@ -91,7 +91,7 @@ def make_moves(spec: str | ChainMoves = "full") -> ChainMoves:
             length), ``"paper"`` (the six published cells), or both lists as ``"VQ,DQ/DA_short,CQ"``.
 
     Raises:
-        UsageError: It names neither.
+        UsageError: It names neither, or a move twice.
 
     Example:
         >>> len(make_moves("full").keys), make_moves("VQ,DQ/DA_short,CQ").columns
@@ -110,11 +110,16 @@ def make_moves(spec: str | ChainMoves = "full") -> ChainMoves:
             raise UsageError(
                 f"chain moves: expected {', '.join(_SETS)} or the user's and the assistant's moves as VQ,DQ/DA,CQ, got {spec!r}"
             )
+        for side in (rows, columns):
+            if twice := [name for name in dict.fromkeys(side) if side.count(name) > 1]:
+                raise UsageError(
+                    f"chain moves: expected each move of a side once, got {', '.join(twice)} twice in {spec!r}"
+                )
     return ChainMoves({row: FORMS.get(row, "") for row in rows}, {column: _description(column) for column in columns})
 
 
 def _split(names: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(filter(None, (name.strip() for name in names.split(",")))))
+    return tuple(filter(None, (name.strip() for name in names.split(","))))
 
 
 def _description(name: str) -> str:

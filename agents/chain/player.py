@@ -9,9 +9,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gtalign_env.agents.assistants.llm import SYSTEM_PROMPT, mixed_seed, without_prefix
+from gtalign_env.agents.assistants.llm import SYSTEM_PROMPT, mixed_seed, problem_of, without_prefix
 from gtalign_env.agents.backends import make_backend
-from gtalign_env.agents.backends.prompts import NOTHING
 from gtalign_env.agents.chain.context import ChainContext, Steer
 from gtalign_env.agents.chain.failures import ChainFailure
 from gtalign_env.agents.chain.prompt import instructions
@@ -55,7 +54,8 @@ class ChainAssistant:
     The model states a matrix; a criterion (``mode="solver"``) or the model itself (``"self"``) picks a cell of it; the move of
     that cell is announced to the environment together with the reply, so that a record shows whether it was kept. All games
     of ``act_batch`` share one call of the engine for each stage. Nothing fails silently: ``last_call["chain"]`` holds every
-    block, the matrix, the solution, every failure and what followed from it.
+    block, the matrix, the solution, every failure and what followed from it. A chain that fails is begun anew (``retries``),
+    unless it was the engine that failed: a backend makes its calls again by itself, as often as that may help.
 
     Results follow from the seed given to ``reset``, the conversation and the engine. The statistics of tokens by move, for
     steering, start anew with each episode.
@@ -241,7 +241,7 @@ class ChainAssistant:
             writer.write([turn.draft for turn in pending], self._sampling(attempt))
             for turn in pending:
                 self._compare(turn, final=attempt == self.settings.retries)
-            pending = [turn for turn in pending if turn.draft.failure is not None]
+            pending = [turn for turn in pending if turn.draft.failure and turn.draft.failure.kind != "engine"]
 
     def _draft(self, turn: _Turn, attempt: int) -> Draft:
         system = instructions(
@@ -320,14 +320,16 @@ class ChainAssistant:
         return failures
 
     def _plain_action(self, turn: _Turn, generation: Generation, actions: list[Any]) -> list[str]:
-        if generation.finish_reason == "error" and generation.error != NOTHING:
-            return [generation.error or "the engine does not say why"]
-        try:
-            actions[turn.place] = self._seat.plain_action(without_prefix(generation.text))
-        except ModelError as error:
-            self.last_calls[turn.place]["error"] = str(error)
-            return [str(error)]
-        return []
+        reply = without_prefix(generation.text)
+        problem = problem_of(generation, reply if self._seat.speaks else "")
+        if not problem:
+            try:
+                actions[turn.place] = self._seat.plain_action(reply)
+                return []
+            except ModelError as error:
+                problem = str(error)
+        self.last_calls[turn.place]["error"] = problem
+        return [problem]
 
     def _recorded(self) -> Mapping[str, Any]:
         return {

@@ -22,6 +22,7 @@ from gtalign_env.games.bimatrix import Bimatrix
 from gtalign_env.payoffs import Grounded
 from gtalign_env.pricing import charge, make_pricing
 from gtalign_env.protocols import PricingPolicy
+from gtalign_env.solution.criteria import welfare_of
 from gtalign_env.types import CHARACTERS_PER_TOKEN, Outcome
 from gtalign_env.welfare import make_welfare
 from gtalign_env.welfare.criteria import Linear, Utilitarian
@@ -164,7 +165,7 @@ def direction(criterion: str, *, sensitivity: float = 1.0) -> Literal[-1, 0, 1] 
     name, _, argument = criterion.partition(":")
     if name != "welfare" or not argument:
         return None
-    welfare = make_welfare(argument)
+    welfare = make_welfare(welfare_of(criterion))
     if isinstance(welfare, Utilitarian):
         pull = 1.0 - sensitivity
     elif isinstance(welfare, Linear):

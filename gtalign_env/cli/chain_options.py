@@ -66,7 +66,7 @@ def seatings(specs: Sequence[str], args: argparse.Namespace) -> list[tuple[str, 
     """
     from gtalign_env.registration import BACKENDS
 
-    settings = read_options(args.chain_option)
+    settings = read_options(args.chain_option, flag="--chain-option")
     settings |= {name: value for name in ("criterion", "moves") if (value := getattr(args, name)) is not None}
     settings = dict(sorted(settings.items()))
     pairs: list[tuple[str, dict[str, Any] | None]] = []
@@ -103,6 +103,7 @@ def seat_model(
     temperature: float | None,
     chain: Mapping[str, Any] | None,
     engines: dict[str, Backend],
+    backend_options: Mapping[str, Any] | None = None,
 ) -> Policy:
     """Return a model as an assistant; its settings are looked at before it is loaded.
 
@@ -112,6 +113,7 @@ def seat_model(
         temperature: Sampling temperature.
         chain: How it reasons, see ``seatings``; ``None`` for not at all.
         engines: Models that are loaded already, by spec; one that is loaded here is added.
+        backend_options: What the engine is made with.
 
     Raises:
         UsageError: A setting makes no sense.
@@ -131,7 +133,7 @@ def seat_model(
     if settings is not None:
         ChainAssistant.check(settings)
     if spec not in engines:
-        engines[spec] = make_backend(spec)
+        engines[spec] = make_backend(spec, **(backend_options or {}))
     if settings is None:
         return LLMAssistant(engines[spec], sampling=sampling)
     return ChainAssistant(engines[spec], sampling=sampling, **settings)

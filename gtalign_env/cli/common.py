@@ -167,8 +167,12 @@ def read_value(text: str) -> Any:
         return text
 
 
-def read_options(pairs: Iterable[str]) -> dict[str, Any]:
+def read_options(pairs: Iterable[str], *, flag: str = "--option") -> dict[str, Any]:
     """Return ``--option key=value`` pairs as a dict.
+
+    Args:
+        pairs: What was given.
+        flag: The option that took them, for complaints.
 
     Raises:
         UsageError: A pair has no ``=``, or its key is no name.
@@ -181,7 +185,7 @@ def read_options(pairs: Iterable[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.isidentifier():
-            raise UsageError(f"--option: expected KEY=VALUE, got {pair!r}")
+            raise UsageError(f"{flag}: expected KEY=VALUE, got {key + equals!r}")  # a value may be a secret
         options[key] = read_value(text)
     return options
 
@@ -194,6 +198,7 @@ def seat_assistant(
     temperature: float | None = None,
     chain: Mapping[str, Any] | None = None,
     engines: dict[str, Backend] | None = None,
+    backend_options: Mapping[str, Any] | None = None,
 ) -> Policy:
     """Return the assistant that a string names, ready to play in ``env``.
 
@@ -207,6 +212,7 @@ def seat_assistant(
         temperature: Sampling temperature, for a model.
         chain: How a model reasons before it replies (``cli.chain_options``); ``None`` for not at all.
         engines: Models that are loaded already, by spec; one that is loaded here is added.
+        backend_options: What the engine of a model is made with, e.g. ``{"device": "cpu"}``.
 
     Raises:
         UsageError: The assistant does not exist, or does not fit the game or the options.
@@ -230,7 +236,7 @@ def seat_assistant(
         if temperature is not None and not 0.0 <= temperature < math.inf:
             raise UsageError(f"--temperature: expected a number >= 0, got {temperature}")
         engine = rest if name == "chain" else spec
-        return seat_model(engine, max_tokens, temperature, chain, {} if engines is None else engines)
+        return seat_model(engine, max_tokens, temperature, chain, {} if engines is None else engines, backend_options)
     if max_tokens is not None or temperature is not None:
         raise UsageError(f"--max-tokens and --temperature are for models; {spec!r} is none")
     if is_told(spec, env):

@@ -15,7 +15,7 @@ from gtalign_env.errors import UsageError
 from gtalign_env.render import one_line
 
 if TYPE_CHECKING:
-    from gtalign_env.agents.judges import JudgeAgreement
+    from gtalign_env.agents.judges import JudgeAgreement, ModelJudge
     from gtalign_env.gauges import Gauges
 
 __all__ = ["add_parser", "number_above_zero", "run"]
@@ -57,7 +57,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def number_above_zero(text: str) -> float:
-    """Read a finite number above 0, for ``argparse``.
+    """Read a number above 0 with which one can calculate, for ``argparse``: from 1e-9 to 1e9.
 
     Example:
         >>> number_above_zero("2.5")
@@ -67,8 +67,8 @@ def number_above_zero(text: str) -> float:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0.0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    if not 1e-9 <= number <= 1e9:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, from 1e-9 to 1e9, got {text!r}")
     return number
 
 
@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from gtalign_env.gauges import GaugeMeter
 
     _check(args)
+    judge = None if args.judge is None else _judge(args)
     meter = GaugeMeter(criterion=args.criterion, scale=args.scale)
     if args.format == "gtalign":
         _measure_published(args, meter)
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         for episode in noted_episodes(args.file):
             meter.add(episode)
     found = meter.result()
-    judged = None if args.judge is None else _judged(args)
+    judged = None if judge is None else _judged(args, judge)
     if args.plot is not None:
         _plot(args, found)
     _show(args, found, judged)
@@ -125,8 +126,14 @@ def _measure_published(args: argparse.Namespace, meter: Any) -> None:
         meter.add_turn(turn)
 
 
-def _judged(args: argparse.Namespace) -> JudgeAgreement:
-    from gtalign_env.agents.judges import ModelJudge, VerdictCache, agreement, recorded_replies
+def _judge(args: argparse.Namespace) -> ModelJudge:
+    from gtalign_env.agents.judges import ModelJudge, VerdictCache
+
+    return ModelJudge(args.judge, cache=VerdictCache(args.judge_cache))
+
+
+def _judged(args: argparse.Namespace, judge: ModelJudge) -> JudgeAgreement:
+    from gtalign_env.agents.judges import agreement, recorded_replies
     from gtalign_env.protocols import Grade, Task
     from gtalign_env.scenarios.tasks import grade
     from gtalign_env.scenarios.text.reader import read_reply
@@ -139,8 +146,11 @@ def _judged(args: argparse.Namespace) -> JudgeAgreement:
 
     replies = list(recorded_replies(noted_episodes(args.file)))
     if not replies:
+        steps = [step for episode in noted_episodes(args.file) for step in episode.steps]
+        if any(step.assistant.text and step.assistant.move.startswith("CQ") for step in steps):
+            raise UsageError(f"--judge: {args.file} holds only questions back, nothing to grade")
         raise UsageError(f"--judge: {args.file} holds no reply of the text view to judge")
-    return agreement(replies, ModelJudge(args.judge, cache=VerdictCache(args.judge_cache)), _Rules())
+    return agreement(replies, judge, _Rules())
 
 
 def _plot(args: argparse.Namespace, found: Gauges) -> None:

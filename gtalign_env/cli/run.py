@@ -6,11 +6,12 @@ import argparse
 import contextlib
 import copy
 import functools
+import io
 import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from gtalign_env.cli.chain_options import add_chain, seatings
 from gtalign_env.cli.common import (
+    Parser,
     Progress,
     Sink,
     add_game,
@@ -33,10 +35,12 @@ from gtalign_env.cli.common import (
     new_parser,
     open_sink,
     print_json,
+    read_options,
     seat_assistant,
 )
 from gtalign_env.cli.gauge_lines import print_gauges
 from gtalign_env.cli.replay import counted
+from gtalign_env.cli.settings import command_line, differences, player_settings
 from gtalign_env.cli.tally import Tally, print_rows
 from gtalign_env.env import GameEnv, parallel_env
 from gtalign_env.episode import Episode, iter_episodes
@@ -44,6 +48,7 @@ from gtalign_env.errors import UsageError
 from gtalign_env.play import episode_seeds, play_episode
 from gtalign_env.play_batch import is_batched, play_batch
 from gtalign_env.protocols import Backend, Policy
+from gtalign_env.registration import BACKENDS
 from gtalign_env.types import ASSISTANT, USER
 
 __all__ = ["add_parser", "run"]
@@ -92,7 +97,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="finish a run that was stopped: play those of its --episodes that the file of --out does not hold",
+        help="finish a run that was stopped: play those of its --episodes that the file of --out does not hold, "
+        "and again those that ended in an error there",
     )
     model = parser.add_argument_group("models")
     model.add_argument("--max-tokens", type=at_least(1), metavar="N", help="longest reply of a model, in tokens")
@@ -105,6 +111,13 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help=f"games played at once; each asks a model in the same call ({_GAMES} with a model, else 1)",
     )
+    model.add_argument(
+        "--backend-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the assistants' engine, e.g. base_url=http://127.0.0.1:8000/v1 or device=cpu (repeatable)",
+    )
     add_lead(model)
     add_chain(parser)
     add_json(parser)
@@ -115,11 +128,13 @@ class _Held(NamedTuple):
 
     episodes: int = 0
     played: Counter[tuple[str, int]] = Counter()  # noqa: RUF012 - never written to
-    """Episodes of this run by assistant and seed."""
+    """Episodes of this run by assistant and seed, without those that ended in an error."""
+    failed: frozenset[tuple[str, int]] = frozenset()
+    """Those that ended in an error."""
 
     def seeds(self) -> set[int]:
         """Return the seeds that any of the assistants has played."""
-        return {seed for _, seed in self.played}
+        return {seed for _, seed in {*self.played, *self.failed}}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -134,14 +149,22 @@ def run(args: argparse.Namespace) -> int:
     if args.lead and not any(isinstance(user, VoicedPersona) for user in users.personas):
         raise UsageError("--lead is for personas with a model's voice: expected --users such as concise@openai:MODEL")
     seats = seatings(args.assistant or [usual[1]], args)
+    engine_options = read_options(args.backend_option, flag="--backend-option")
+    if engine_options and not any(_is_model(spec) for spec, _ in seats):
+        raise UsageError("--backend-option is for models: expected e.g. --assistant openai:MODEL")
     engines: dict[str, Backend] = {}
     tally = Tally()
     interrupted = False
     with open_sink(args) as sink:
-        sampling = {"max_tokens": args.max_tokens, "temperature": args.temperature}
-        assistants = [seat_assistant(spec, env, chain=chain, engines=engines, **sampling) for spec, chain in seats]
+        making: dict[str, Any] = {"max_tokens": args.max_tokens, "temperature": args.temperature}
+        making |= {"engines": engines, "backend_options": engine_options}
+        assistants = [seat_assistant(spec, env, chain=chain, **making) for spec, chain in seats]
         check_fit(env, users.personas, assistants)
-        held = _held(args, env, users, assistants)
+        kinds = {
+            assistant.name: {"model": _is_model(spec), "chain": chain is not None}
+            for (spec, chain), assistant in zip(seats, assistants, strict=True)
+        }
+        held = _held(args, env, users, kinds)
         try:
             _play(env, users, assistants, args, sink=sink, tally=tally, held=held)
         except KeyboardInterrupt:
@@ -165,23 +188,63 @@ def _check_resume(args: argparse.Namespace) -> None:
     args.append = True  # whether the file exists or not: then the run begins
 
 
-def _held(args: argparse.Namespace, env: GameEnv, users: Any, assistants: Sequence[Policy]) -> _Held:
+def _is_model(spec: str) -> bool:
+    name = spec.partition(":")[0]
+    return name == "chain" or name in BACKENDS
+
+
+def _held(args: argparse.Namespace, env: GameEnv, users: Any, kinds: Mapping[str, Mapping[str, bool]]) -> _Held:
     """Read what is gone on with: those episodes are not played again under the same run seed.
 
     An episode is the same where run seed, game, assistant and the persona that its seed draws are the same.
+    ``kinds`` says by assistant which settings it has (see ``player_settings``).
+
+    Raises:
+        UsageError: The players had other settings there.
     """
     if not args.append or not Path(args.out).stat().st_size:
         return _Held()
-    names = {assistant.name for assistant in assistants}
-    count, played = 0, Counter[tuple[str, int]]()
+    recorded = functools.cache(_recorded)
+    count, played, failed = 0, Counter[tuple[str, int]](), set[tuple[str, int]]()
     for episode in iter_episodes(args.out):
         count += 1
         name = episode.players.get(ASSISTANT, "")
         same = (episode.run_seed, episode.scenario, episode.env_options) == (args.seed, *env.origin)
-        if same and name in names:
+        if same and name in kinds:
             drawn = users(np.random.default_rng([episode.seed, 1]))  # as play_episode draws
-            played[name, episode.seed] += episode.players.get(USER) == f"persona:{drawn.name}"
-    return _Held(count, +played)
+            if episode.players.get(USER) != f"persona:{drawn.name}":
+                continue
+            if (there := recorded(episode.command)) is not None:
+                _check_settings(args, there, name, kinds[name])
+            if episode.ended == "error":
+                failed.add((name, episode.seed))
+            else:
+                played[name, episode.seed] += 1
+    return _Held(count, played, frozenset(failed))
+
+
+def _recorded(command: str) -> argparse.Namespace | None:
+    """Return the options of a ``gtalign run`` of which the command was recorded; ``None`` for any other command."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    if words[:2] != ["gtalign", "run"]:
+        return None
+    parser = Parser(prog="gtalign")
+    add_parser(parser.add_subparsers())
+    with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+        found: argparse.Namespace = parser.parse_args(words[1:])
+        return found
+    return None
+
+
+def _check_settings(args: argparse.Namespace, there: argparse.Namespace, name: str, kind: Mapping[str, bool]) -> None:
+    if other := differences(player_settings(there, **kind), player_settings(args, **kind)):
+        raise UsageError(
+            f"{args.out} holds episodes of {name} with other settings: {'; '.join(other)}; expected the same settings, or "
+            "another file for --out"
+        )
 
 
 def _play(
@@ -196,13 +259,16 @@ def _play(
 ) -> None:
     """Play every assistant on the same episodes: same seeds, so the same users with the same questions."""
     work = _work(args, assistants, held)
+    again = sum((assistant.name, seed) in held.failed for assistant, places in work for seed in places)
+    if again:
+        print(f"gtalign: {counted(again, 'episode')} that ended in an error: played again", file=sys.stderr, flush=True)
     pace = _Pace()
     with Progress("episodes", sum(len(places) for _, places in work)) as progress:
         for assistant, places in work:
             with contextlib.closing(_episodes(env, users, assistant, args.games, list(places))) as episodes:
                 for episode in episodes:
                     episode.id = f"{places[episode.seed]}-{episode.seed}"
-                    episode.command = shlex.join(["gtalign", *args.argv])
+                    episode.command = command_line(args.argv)
                     episode.run_seed = args.seed
                     sink.write(episode)
                     tally.add(episode)

@@ -74,6 +74,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Start the server, say where it is, and stay until it ends."""
+    _check_model(args.model, hub=args.hub)
     name = args.name or Path(args.model).name or args.model
     cpu = _is_cpu_build()
     settings = server_settings(hub=args.hub, cpu=cpu, environ=os.environ)
@@ -83,7 +84,6 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if importlib.util.find_spec("vllm") is None:
         raise MissingExtraError("gtalign serve", "vllm", "vllm")
-    _check_model(args.model, hub=args.hub)
     port = _free_port(args.host, args.port)
     command = server_command(args.model, host=args.host, port=port, name=name, cpu=cpu, extra=args.extra)
     _say(f"starting {shlex.join(command)}")
@@ -208,6 +208,8 @@ def _announce(root: str, name: str) -> None:
 
 
 def _check_model(model: str, *, hub: bool) -> None:
+    if not model.strip():
+        raise UsageError("argument MODEL: expected a folder with a model, or with --hub a name, got an empty text")
     path = Path(model).expanduser()
     if path.is_file() or (path / "config.json").is_file():
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gtalign_env.cli.common import add_json, make_console, new_parser, print_json
 from gtalign_env.cli.gauges import noted_episodes, number_above_zero
 from gtalign_env.cli.tally import number
-from gtalign_env.errors import UsageError
+from gtalign_env.errors import GtalignError, UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "read_rates", "run"]
 
 _WIDE = 90
+_MOST_RATES = 10_000
+_LARGEST = 1e9
+"""Beyond it, payoffs could not be told apart, or would overflow."""
 _HEADS = ("rate", "n", "switched", "tokens", "U", "L", "welfare", "real U", "real L", "known", "moves")
 _TRENDS = {
     1: "never fewer tokens as the price rises",
@@ -40,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
         description="Steer the matrices that a model has stated to another pricing, at every rate of a sweep, and choose again:\n"
         "expected tokens of each move (the model's own) times what they now cost more, in payoff units. Nothing is played\n"
         "again. With --assistant the model, too, chooses in the edited matrices (the published way), for comparison.\n"
-        "Exit code 1 when tokens do not go where theory says (see docs/chain.md).",
+        "Exit code 1 when tokens do not go where theory says (see docs/chain.md), or nothing was chosen at any rate.",
         examples=[
             "gtalign steer runs/chain.jsonl --pricing per_token --rate 0:0.01:11",
             "gtalign steer runs/chain.jsonl --criterion stackelberg:assistant --plot sweep.svg",
@@ -78,7 +80,7 @@ def read_rates(text: str) -> list[float]:
     """Return the rates that ``--rate`` means: ``A:B:N``, or a list.
 
     Raises:
-        UsageError: The text is neither, or a rate is negative or not finite.
+        UsageError: The text is neither, a rate is negative or above 1e9, or there are more than 10,000.
 
     Example:
         >>> read_rates("0:0.01:3"), read_rates("0,0.5")
@@ -88,14 +90,18 @@ def read_rates(text: str) -> list[float]:
         if ":" in text:
             low, high, points = text.split(":")
             count = int(points)
+            if count > _MOST_RATES:
+                raise UsageError(f"--rate: expected at most {_MOST_RATES:,} rates, got {text!r}")
             step = (float(high) - float(low)) / max(count - 1, 1)
             rates = [float(low) + step * at for at in range(count - 1)] + [float(high)] * (count > 0)
         else:
             rates = [float(rate) for rate in text.split(",")]
+    except UsageError:  # a ValueError, too
+        raise
     except ValueError:
         rates = []
-    if not rates or not all(0.0 <= rate < math.inf for rate in rates):
-        raise UsageError(f"--rate: expected A:B:N or A,B,… with finite numbers >= 0, got {text!r}")
+    if not rates or not all(0.0 <= rate <= _LARGEST for rate in rates):
+        raise UsageError(f"--rate: expected A:B:N or A,B,… with numbers from 0 to {_LARGEST:g}, got {text!r}")
     return rates
 
 
@@ -104,8 +110,8 @@ def _not_negative(text: str) -> float:
         found = float(text)
     except ValueError:
         found = -1.0
-    if not 0.0 <= found < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a finite number >= 0, got {text!r}")
+    if not 0.0 <= found <= _LARGEST:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to {_LARGEST:g}, got {text!r}")
     return found
 
 
@@ -140,7 +146,23 @@ def run(args: argparse.Namespace) -> int:
 
         save_figure(sweep_figure(made, title=f"Price steering · {Path(args.file).name}"), args.plot)
     _show(args, made)
-    return int(any(one.as_claimed is False for one in made))
+    idle = [one for one in made if not any(point.n for point in one.points)]
+    for one in idle:
+        why = "" if one.chosen_by.startswith("self: ") else _why_nothing(sessions, args.criterion)
+        print(f"gtalign: {one.chosen_by}: nothing was chosen at any rate{why}", file=sys.stderr)
+    return int(bool(idle) or any(one.as_claimed is False for one in made))
+
+
+def _why_nothing(sessions: Sequence[Sequence[ChainTurn]], criterion: str) -> str:
+    """Return why a criterion picks nothing, by the first stated matrix; why a model does not is noted already."""
+    from gtalign_env.solution.criteria import choose
+
+    matrix = next(turn.matrix for session in sessions for turn in session if turn.matrix is not None)
+    try:
+        choice = choose(matrix, criterion)
+    except GtalignError as error:
+        return f": {error}"
+    return f": {choice.why}" if not choice.play else ": the criterion does not fit the steered matrices"
 
 
 def _swept(

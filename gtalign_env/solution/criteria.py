@@ -45,6 +45,8 @@ Play: TypeAlias = tuple[str, str, float]
 _TOLERANCE = 1e-9
 _USUAL = {"bargaining": "nash", "correlated": "utilitarian", "quantal": "1", "welfare": DEFAULT_WELFARE}
 """What a criterion's argument is where none is given."""
+_MAIN_SETTINGS = {"alpha_fair": "alpha", "atkinson": "epsilon", "ces": "rho", "linear": "weight"}
+"""The setting of a welfare function that a bare number is."""
 _OF_GAINS = ("alpha_fair", "atkinson", "ces", "cobb_douglas", "gini", "jain", "nash_product")
 """Welfare functions that mean something only where nobody loses (see ``welfare.gains``)."""
 
@@ -120,7 +122,8 @@ def choose(game: Bimatrix, criterion: str) -> Choice:
 
     Args:
         game: The game.
-        criterion: A name of ``CRITERIA``, with its argument after a colon where it takes one.
+        criterion: A name of ``CRITERIA``, with its argument after a colon where it takes one. A bare number is the main setting
+            of a welfare function: ``"welfare:ces:-1"`` is ``"welfare:ces:rho=-1"``.
 
     Raises:
         UnknownNameError: There is no such criterion, or no such welfare function, leader or bargaining solution.
@@ -152,7 +155,7 @@ def welfare_of(criterion: str) -> str:
     """Return the welfare function by which the optimum is reported beside a criterion.
 
     Example:
-        >>> welfare_of("welfare:ces:rho=-1"), welfare_of("maximin")
+        >>> welfare_of("welfare:ces:-1"), welfare_of("maximin")
         ('ces:rho=-1', 'cobb_douglas')
     """
     name, argument = _split(criterion)
@@ -202,7 +205,17 @@ def _split(criterion: str) -> tuple[str, str]:
     name, _, argument = criterion.partition(":")
     if name not in CRITERIA:
         raise UnknownNameError("criterion", name, CRITERIA)
-    return name, argument or _USUAL.get(name, "")
+    return name, _in_full(argument) if name == "welfare" and argument else argument or _USUAL.get(name, "")
+
+
+def _in_full(welfare: str) -> str:
+    """Return a welfare function with the name of its setting, where a bare number stands for it."""
+    name, _, setting = welfare.partition(":")
+    try:
+        float(setting)
+    except ValueError:
+        return welfare
+    return f"{name}:{_MAIN_SETTINGS[name]}={setting}" if name in _MAIN_SETTINGS else welfare
 
 
 # -- what each criterion does -----------------------------------------------------------------------------------------------
