@@ -12,6 +12,7 @@ the scripted one says its line all the same.
 from __future__ import annotations
 
 import abc
+import functools
 import itertools
 import json
 import re
@@ -260,7 +261,12 @@ def _begun(asked: Any) -> tuple[list[dict[str, str]], str, tuple[int, ...]]:
 
 
 def _ids(pieces: Sequence[str]) -> tuple[int, ...]:
-    return tuple(zlib.crc32(piece.encode()) % _VOCABULARY for piece in pieces)
+    return tuple(map(_id, pieces))
+
+
+@functools.lru_cache(maxsize=_VOCABULARY)
+def _id(piece: str) -> int:
+    return zlib.crc32(piece.encode()) % _VOCABULARY
 
 
 def _rest(blocks: Sequence[tuple[str, str]], so_far: str) -> Iterator[str]:
