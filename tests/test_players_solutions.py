@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gtalign_env import parallel_env
 from gtalign_env.agents.assistants import make_assistant
 from gtalign_env.agents.players import make_player
-from gtalign_env.agents.players.solution import select_equilibrium
+from gtalign_env.agents.players.solution import SolutionPlayer, select_equilibrium
 from gtalign_env.agents.players.turns import decisions_by_state
 from gtalign_env.agents.users import load_persona
 from gtalign_env.errors import UsageError
@@ -273,3 +273,12 @@ def test_decisions_by_state__refuses_states_that_tell_too_little() -> None:
     decisions_by_state.cache_clear()
     with pytest.raises(UsageError, match="expected states that tell where in the tree the game stands"):
         decisions_by_state(scenario)  # type: ignore[arg-type]
+
+
+def test_solution_player__that_lacks_what_it_promises_says_so() -> None:
+    """A subclass that lists a form of game without solving it is told which method is missing."""
+    lacking = SolutionPlayer()
+    with pytest.raises(UsageError, match="mixture"):
+        lacking.study(Bimatrix([[1]], [[1]]), "user")
+    with pytest.raises(UsageError, match="behaviour"):
+        lacking.study(GameTree(Decision("user", {"go": Leaf(1, 1)})), "user")

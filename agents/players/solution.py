@@ -56,11 +56,11 @@ class SolutionPlayer(Player):
 
     def mixture(self, game: Bimatrix, role: Role) -> Floats:
         """Return the chance of each of the role's moves in a bimatrix game."""
-        raise NotImplementedError
+        raise UsageError(f"{type(self).__name__} says that it plays matrices, and has no mixture(game, role)")
 
     def behaviour(self, tree: GameTree, role: Role) -> Behaviour:
         """Return the chance of each move at each of the role's decisions in a tree."""
-        raise NotImplementedError
+        raise UsageError(f"{type(self).__name__} says that it plays trees, and has no behaviour(tree, role)")
 
     def may_decide(self) -> bool:
         """Return whether the decision at hand is this player's."""
