@@ -12,15 +12,15 @@ __all__ = ["SINGLE_AGENT", "register_all"]
 
 SINGLE_AGENT: dict[str, tuple[str, str]] = {
     "gtalign/Assistant-v0": (
-        "assistant_env",
+        "assistant",
         'The assistant\'s chair for one learner; people sit opposite. scenario="gtalign/AssistText-v0" for the text view.',
     ),
     "gtalign/User-v0": (
-        "user_env",
+        "user",
         'The user\'s chair for one learner; an assistant sits opposite. scenario="gtalign/AssistText-v0" for the text view.',
     ),
 }
-"""Gymnasium's ids: what makes them (in ``gtalign_env.single_agent``), and a description."""
+"""Gymnasium's ids: whose chair it is, and a description."""
 
 _PERSONAS: dict[str, str] = {
     "concise": "Wants one line, and says so when it gets a page.",
@@ -45,6 +45,14 @@ _ASSISTANTS: dict[str, tuple[str, str]] = {
         "One move for ever: fixed:DA_short … fixed:DECLINE; in other games theirs, fixed:defect.",
     ),
     "random": ("random:RandomAssistant", "Uniform legal moves in any scenario."),
+    "trained": (
+        "trained:TrainedPlayer",
+        "What 'gtalign train strategic' has trained: trained:RUN_FOLDER.",
+    ),
+    "bayes": (
+        "bayes:BayesAssistant",
+        "The exact optimum against a population, solved as it sits down: bayes:objective=egalitarian,users=concise.",
+    ),
     "oracle": (
         "oracle:OracleAssistant",
         "Demos and tests only: plays the heuristic's moves with the reference answers in hand.",
@@ -189,9 +197,13 @@ def register_all() -> None:
         description="The assistant posts a menu of plans; a user, casual or keen in secret, takes one or leaves.",
         short="screening",
     )
-    for id, (factory, _) in SINGLE_AGENT.items():
+    for id, (role, _) in SINGLE_AGENT.items():
         if id not in gymnasium.registry:
-            gymnasium.register(id, f"gtalign_env.single_agent:{factory}")
+            gymnasium.register(
+                id,
+                f"gtalign_env.single_agent:{role}_env",
+                vector_entry_point=f"gtalign_env.vector:{role}_vector_env",
+            )
     for name, description in _PERSONAS.items():
         PERSONAS.register(name, f"gtalign_env.agents.users.shipped:{name}", description=description)
     for name, (entry, description) in _ASSISTANTS.items():

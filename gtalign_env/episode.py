@@ -29,6 +29,7 @@ __all__ = [
     "TornLineWarning",
     "digest",
     "iter_episodes",
+    "iter_lines",
     "load_episodes",
 ]
 
@@ -84,7 +85,7 @@ class Episode(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     schema: str = msgspec.field(default_factory=lambda: SCHEMA)  # a factory's value is always written
     id: str = ""
-    """Unique within a run: ``<index>-<seed>``."""
+    """Unique within a run: ``<index>-<seed>``, and ``.2`` behind it where the episode was played again after an error."""
     scenario: str
     """Id or ``module:attr``."""
     view: str
@@ -285,10 +286,11 @@ def iter_episodes(path: str | Path) -> Iterator[Episode]:
     """
     path = Path(path)
     if not path.is_file():
-        problem = "this is a folder" if path.is_dir() else "there is no such file"
+        there = "this is a folder" if path.is_dir() else "this is no ordinary file"
+        problem = there if path.exists() else "there is no such file"
         raise FileFormatError(path, f"{problem}; expected episodes as written by 'gtalign run --out'")
     found = 0
-    with contextlib.closing(_lines(path)) as lines:
+    with contextlib.closing(iter_lines(path)) as lines:
         pending: tuple[int, Exception] | None = None
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -319,8 +321,13 @@ def load_episodes(path: str | Path) -> list[Episode]:
     return list(iter_episodes(path))
 
 
-def _lines(path: Path) -> Generator[bytes]:
-    """Yield the lines of a file with their ends; only the last may lack one."""
+def iter_lines(path: Path) -> Generator[bytes]:
+    """Yield the lines of a file with their ends, whatever they hold; only the last may lack one.
+
+    Example:
+        >>> list(iter_lines(Path(os.devnull)))
+        []
+    """
     if path.suffix != ".zst":
         with path.open("rb") as file:
             yield from file

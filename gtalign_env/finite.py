@@ -134,9 +134,10 @@ class FiniteScenario:
         self.recipe = recipe
         self.game = game
         self._to_move = [] if movers is None else [_AGENT_OF[mover] for mover in movers]
+        self.to_move: tuple[str, ...] = tuple(self._to_move)
         self._located: dict[bytes, int] | None = None
         self._evaluate = payoffs
-        self._retention = retention
+        self.retention = self._retention = retention
         self._ledgers: OrderedDict[tuple[UserType, PricingPolicy], Ledger] = OrderedDict()
         self._usual: dict[int, Ledger] = {}
         self._outcomes: dict[int, Outcome] = {}
@@ -187,11 +188,11 @@ class FiniteScenario:
         pinned = None if options.get("user_type") is None else self.resolve_type(options["user_type"])
         pricing = self.pricing if options.get("pricing") is None else make_pricing(options["pricing"])
         if options.get("task") is not None:
-            self._opening(options["task"], 0)
+            self.opening(options["task"], 0)
         drawn = self.mix.draw(rng)
         public = bisect.bisect_right(self._initial, rng.random())
         if options.get("task") is not None:
-            public = self._opening(options["task"], public)
+            public = self.opening(options["task"], public)
         if pinned is not None or pricing is not self.pricing:
             user_type = drawn if pinned is None else pinned
             return FiniteState(public, self.ledger(user_type, pricing))
@@ -315,6 +316,24 @@ class FiniteScenario:
 
     # -- what solvers and batched engines use ---------------------------------------------------------------------
 
+    @property
+    def retention_rate(self) -> float:
+        """What the provider gains at the end, per util that the user gained.
+
+        Raises:
+            UsageError: Its gain is not proportional to the user's.
+
+        Example:
+            >>> from gtalign_env.registration import make_scenario
+            >>> round(make_scenario("assist").retention_rate, 9)
+            0.35
+        """
+        far = 2.0**20  # so large that the rounding of payoffs does not show
+        rate = self._retention(far) / far
+        if any(abs(self._retention(total) - rate * total) > 1e-6 for total in (-far, -1.0, 0.0, 1.0)):
+            raise UsageError(f"scenario {self.name!r}: its retention is not proportional to what the user gained")
+        return rate
+
     def resolve_type(self, user_type: Any) -> UserType:
         """Return the type that a reset option means: a name, a dict of θ's fields, or a type."""
         return resolve_type(user_type, self.known_types)
@@ -432,7 +451,7 @@ class FiniteScenario:
         self._outcomes[index] = made
         return made
 
-    def _opening(self, task: Any, drawn: int) -> int:
+    def opening(self, task: Any, drawn: int) -> int:
         """Return the opening state with the coordinates that ``task`` pins: a kind's name, or a dict of coordinates."""
         pins = {"kind": task} if isinstance(task, str) else task
         if not isinstance(pins, Mapping) or not set(pins) <= set(self._pinnable):

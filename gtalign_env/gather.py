@@ -2,8 +2,8 @@
 
 Each game runs in a thread of its own and asks when it likes. The thread that owns the ``Desk`` runs the engine: as soon
 as every game waits for an answer it takes all that was asked, and asks the engine in as few calls as possible. So an
-engine is never called from two threads, and which requests share a call does not depend on the speed of the threads. A
-game that keeps the others waiting for longer than the desk's patience misses the call, no more.
+engine never generates in two threads, and which requests share a call does not depend on the speed of the threads. A game
+that keeps the others waiting for longer than the desk's patience misses the call, and nobody waits for it again until it asks.
 """
 
 from __future__ import annotations
@@ -82,10 +82,11 @@ class Desk(Generic[Done]):
         """How often an engine was asked."""
         self._changed = threading.Condition()
         self._changes = 0
-        self._thinking = 0  # games that neither wait for an answer nor hold a result that nobody has taken
+        self._playing: set[int] = set()  # games that have not come to their end
+        self._awaited: set[int] = set()  # of these, those that the others wait for: they think, and are not late
         self._requests: list[_Request] = []  # not served yet
         self._unanswered: set[_Request] = set()  # these, and those that are being served
-        self._results: collections.deque[Done] = collections.deque()
+        self._results: collections.deque[tuple[int, Done]] = collections.deque()
         self._error: BaseException | None = None
         self._taken = 0
         self._offered = 0
@@ -97,14 +98,17 @@ class Desk(Generic[Done]):
         """Run games side by side, serve what they ask, and yield their results as they come.
 
         Args:
-            games: Functions that return iterators over results; each is run in a thread of its own. A game goes on only
-                when its last result was taken, so memory holds one for each game at most.
+            games: Functions that return iterators over results; each is run in a thread of its own, and asks under its place
+                in this list. A game goes on only when its last result was taken, so memory holds one for each at most.
 
         Raises:
             BaseException: Whatever a game raised; the others are stopped.
         """
-        threads = [threading.Thread(target=self._run, args=(game,), daemon=True) for game in games]
-        self._thinking = len(threads)
+        threads = [
+            threading.Thread(target=self._run, args=(number, game), daemon=True) for number, game in enumerate(games)
+        ]
+        self._playing = set(range(len(threads)))
+        self._awaited = set(self._playing)
         try:
             for thread in threads:
                 thread.start()
@@ -126,16 +130,16 @@ class Desk(Generic[Done]):
     def _next(self) -> tuple[list[Done], list[_Request]]:
         """Wait until there is something to do; return results, or else the requests to be served."""
         with self._changed:
-            while not self._results and self._thinking and self._error is None:
+            while not self._results and self._error is None and (self._awaited if self._requests else self._playing):
                 before = self._changes
                 self._changed.wait(self.patience if self._requests else None)
                 if self._requests and self._changes == before:
-                    break
+                    self._awaited.clear()  # they are late
             if self._results:
-                results = list(self._results)
+                results = [result for _, result in self._results]
+                self._awaited.update(game for game, _ in self._results)
                 self._results.clear()
                 self._taken += len(results)
-                self._thinking += len(results)
                 self._changed.notify_all()
                 return results, []
             if self._error is not None:
@@ -163,7 +167,7 @@ class Desk(Generic[Done]):
 
     def _answer(self, requests: list[_Request]) -> None:
         with self._changed:
-            self._thinking += len(requests)
+            self._awaited |= self._playing & {request.game for request in requests}
             self._unanswered.difference_update(requests)
         for request in requests:
             request.ready.set()
@@ -182,7 +186,7 @@ class Desk(Generic[Done]):
         """Hand in a request and wait for its answers.
 
         Args:
-            game: Who asks; requests are put in this order.
+            game: Who asks, by its place among the games of ``run``; requests are put in this order.
             key: Requests with equal keys share a call.
             ask: Makes the call.
             rows: What is asked.
@@ -198,16 +202,16 @@ class Desk(Generic[Done]):
             self._check_open()
             self._requests.append(request)
             self._unanswered.add(request)
-            self._rest()
+            self._rest(game)
         request.ready.wait()
         if request.error is not None:
             raise request.error
         return request.answers
 
-    def _run(self, game: Callable[[], Iterator[Done]]) -> None:
+    def _run(self, number: int, game: Callable[[], Iterator[Done]]) -> None:
         try:
             for result in game():
-                self._offer(result)
+                self._offer(number, result)
         except _Closed:
             pass
         except BaseException as error:  # noqa: BLE001 - raised again where the results are taken
@@ -215,20 +219,21 @@ class Desk(Generic[Done]):
                 self._error = self._error or error
         finally:
             with self._changed:
-                self._rest()
+                self._playing.discard(number)
+                self._rest(number)
 
-    def _offer(self, result: Done) -> None:
+    def _offer(self, game: int, result: Done) -> None:
         with self._changed:
             self._check_open()
-            self._results.append(result)
+            self._results.append((game, result))
             self._offered += 1
             number = self._offered
-            self._rest()
+            self._rest(game)
             self._changed.wait_for(lambda: self._taken >= number or self._closed)
             self._check_open()
 
-    def _rest(self) -> None:
-        self._thinking -= 1
+    def _rest(self, game: int) -> None:
+        self._awaited.discard(game)
         self._changes += 1
         self._changed.notify_all()
 

@@ -27,7 +27,7 @@ GRID = 2.0**-20
 
 
 PAPER = "paper"
-"""Name of the published reward, which scores what a language model wrote: for ``rescore`` only, no game is played under it."""
+"""Name of the published reward (``gtalign_env.paper``), which scores what a language model wrote: in the text view, and again."""
 
 
 def on_grid(utils: Any) -> Any:
@@ -143,9 +143,9 @@ class Grounded:
         """Return what the provider spends on the tokens that it writes and reads, utils."""
         return self.token_cost_out * outcome.tokens_out + self.token_cost_in * outcome.tokens_in
 
-    def retention(self, user_total: float) -> float:
-        """Return β·ΣU, on the payoff grid; negative when the user lost by being served."""
-        return float(on_grid(self.retention_rate * user_total))
+    def retention(self, user_total: Any) -> Any:
+        """Return β·ΣU, on the payoff grid, of one total or an array; negative when the user lost by being served."""
+        return on_grid(self.retention_rate * user_total)
 
 
 PAYOFF_MODELS: dict[str, Any] = {"grounded": Grounded}
@@ -172,8 +172,9 @@ def make_payoff_model(model: str | PayoffModel) -> PayoffModel:
         raise UsageError(f"payoff model: expected a name or a payoff model object, got {model!r}")
     if model.partition(":")[0].strip() == PAPER:
         raise UsageError(
-            f"payoff model {model!r}: expected one that scores outcomes ({', '.join(PAYOFF_MODELS)}); {PAPER!r} scores what a "
-            "language model wrote, and is for 'gtalign rescore FILE --payoff paper' only"
+            f"payoff model {model!r}: expected one that scores outcomes ({', '.join(PAYOFF_MODELS)}); {PAPER!r}, which takes no "
+            "settings, scores what a language model wrote: play gtalign/AssistText-v0 under it, or 'gtalign rescore FILE "
+            "--payoff paper'"
         )
     made: PayoffModel = from_spec("payoff model", model, PAYOFF_MODELS)
     return made

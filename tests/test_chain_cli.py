@@ -60,7 +60,15 @@ def test_run__plays_matrix_games_with_a_chain(tmp_path: Path) -> None:
         (["--assistant", "fake:chain", "--moves", "paper"], "go with --chain"),
         (["--assistant", "fake:chain", "--chain", "self", "--criterion", "nosh"], "did you mean 'nash'"),
         (["--assistant", "transformers:none", "--chain", "self", "--criterion", "nosh"], "did you mean 'nash'"),
-        (["--assistant", "fake:chain", "--chain", "self", "--chain-option", "x=1"], "unknown settings x"),
+        (
+            ["--assistant", "fake:chain", "--chain", "self", "--chain-option", "x=1"],
+            "expected some of constrained, strict,",
+        ),
+        (["--assistant", "fake:chain", "--chain-option", "thinkin=3"], "got 'thinkin'; did you mean 'thinking'?"),
+        (
+            ["--assistant", "fake:chain", "--chain-option", "moves=paper"],
+            "--chain-option moves: expected --moves for that",
+        ),
         (["--assistant", "fake:chain", "--chain", "self", "--chain-option", "thinking=0"], "chain budget thinking"),
     ],
 )

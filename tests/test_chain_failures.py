@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -25,10 +26,13 @@ from gtalign_env import parallel_env
 from gtalign_env.agents.backends import ChainBackend, ScriptedBackend
 from gtalign_env.agents.chain import (
     ChainAssistant,
+    ChainFailure,
     make_moves,
 )
 from gtalign_env.errors import ModelError, UsageError
 from gtalign_env.play import play_episode
+from gtalign_env.play_batch import play_batch
+from gtalign_env.protocols import Generation, Sampling
 from gtalign_env.registration import PERSONAS
 
 # -- retries and failures ---------------------------------------------------------------------------------------------------
@@ -116,12 +120,156 @@ def test_failure__of_the_engine_begins_no_chain_anew() -> None:
     assert assistant.last_calls[1]["chain"]["failures"] == []
 
 
+class Raising(Recording):
+    """A backend whose calls raise what ``errors`` says, by number of the call."""
+
+    def __init__(self, errors: Callable[[int], Exception | None], backend: Any = None) -> None:
+        super().__init__(backend or ChainBackend(blocks()))
+        self.errors = errors
+
+    def generate(self, conversations: Sequence[Any], sampling: Sampling) -> list[Generation]:
+        """Raise instead of answering."""
+        made = super().generate(conversations, sampling)
+        if (error := self.errors(len(self.calls) - 1)) is not None:
+            raise error
+        return made
+
+
+@pytest.mark.parametrize("constrained", [True, False])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "MemoryError"),
+        (RuntimeError("CUDA out of\nmemory.\x1b[31m"), "RuntimeError: CUDA out of\nmemory."),
+        (ModelError("it is closed"), "it is closed"),
+    ],
+)
+def test_failure__of_an_engine_that_raises_is_typed(error: Exception, said: str, constrained: bool) -> None:
+    """Out of memory in the middle of a chain: the record keeps what was written and why it ends, nothing of an earlier turn."""
+    first = 3 if constrained else 2  # calls of the first turn
+    assistant = seated(Raising(lambda call: error if call > first else None), constrained=constrained)
+    assistant.act({}, info())
+    with pytest.raises(ModelError, match="failed: engine: "):
+        assistant.act({}, info("And how far is the other?"))
+    (failure,) = assistant.last_call["chain"]["failures"]
+    assert (failure["kind"], failure["message"]) == ("engine", said)
+    assert assistant.last_call["chain"]["blocks"].get("thinking") == "It may be either."
+    assert assistant.last_call["chain"]["announced"] == ("" if constrained else "AQ")
+
+    plain = seated(Raising(lambda call: error), on_failure="plain", constrained=constrained)
+    with pytest.raises(ModelError, match="failed: "):
+        plain.act({}, info())
+    assert plain.last_call["plain"]["error"] == plain.last_call["error"] == said
+
+
+def test_failure__of_how_the_engine_is_asked_is_raised_and_leaves_no_old_record() -> None:
+    """A wrong call is no failure of the model: it is raised as it is, and the turn before is not taken for this one."""
+    assistant = seated(Raising(lambda call: UsageError("no such option") if call > 2 else None))
+    assistant.act({}, info())
+    assert assistant.last_call
+    with pytest.raises(UsageError, match="no such option"):
+        assistant.act({}, info())
+    assert assistant.last_call == {}
+
+
+def test_failure__of_memory_in_a_large_call_costs_no_game_that_fits_alone() -> None:
+    """Too many rows at once: games that are played side by side are then asked one by one, and all are played."""
+
+    class Small(Recording):
+        """An engine in whose memory there is room for one row."""
+
+        def generate(self, conversations: Sequence[Any], sampling: Sampling) -> list[Generation]:
+            """Run out of memory."""
+            if len(conversations) > 1:
+                raise MemoryError
+            return super().generate(conversations, sampling)
+
+    assistant = ChainAssistant(Small(ChainBackend(blocks())), moves=MOVES)
+    played = play_batch(
+        lambda: parallel_env("assist_text", questions=1), PERSONAS.get("concise")(), assistant, range(4)
+    )
+    assert sorted((episode.seed, episode.ended) for episode in played) == [(seed, "terminated") for seed in range(4)]
+
+
+def test_failure__of_memory_ends_its_games_and_no_others() -> None:
+    """An engine that dies at some prompts: those games end in a typed error, the others are played to their end."""
+
+    def reply(conversation: Sequence[Any]) -> Sequence[tuple[str, str]]:
+        if _unlucky(conversation[1]["content"]):
+            raise MemoryError
+        return blocks()
+
+    assistant = ChainAssistant(ChainBackend(reply), moves=MOVES)
+    played = play_batch(
+        lambda: parallel_env("assist_text", questions=1), PERSONAS.get("concise")(), assistant, range(8)
+    )
+    ended = {episode.opening: (episode.ended, episode.error.get("type")) for episode in played}
+    expected = {text: ("error", "ModelError") if _unlucky(text) else ("terminated", None) for text in ended}
+    assert ended == expected
+    assert len(set(ended.values())) == 2
+
+
+def _unlucky(question: str) -> bool:
+    return zlib.crc32(question.encode()) % 2 == 0
+
+
+def test_failure__never_carries_what_could_act_on_a_terminal() -> None:
+    """Escapes in a model's keys and values do not reach the error's message, wherever it is shown."""
+    strange = json.dumps({"\x1b[2J\x07\u202eVQ": {"user": "\x1b[31m", "assistant": 1}})
+    assistant = seated(ChainBackend(blocks(payoff=strange)), retries=0)
+    with pytest.raises(ModelError) as caught:
+        assistant.act({}, info())
+    assert str(caught.value).isprintable()
+    assert ChainFailure(kind="engine", message="\x1b[31mred\u202e").message == "red"
+
+
 def test_failure__of_a_plain_reply_that_cannot_be_said() -> None:
     """Without a chain, too, a model that writes too much is a failed model, by name."""
     assistant = seated(ScriptedBackend(["x" * 20_001]), mode="none")
     with pytest.raises(ModelError, match="the model wrote too much: 20,001 characters"):
         assistant.act({}, info())
     assert "too much" in assistant.last_call["error"]
+
+
+LONG = "x" * 20_001
+
+
+@pytest.mark.parametrize("mode", ["solver", "self"])
+def test_failure__a_reply_longer_than_the_game_takes_is_begun_anew(mode: str) -> None:
+    """20,001 characters cannot be said (the limit is 20,000): a failure of its own kind, after which the chain is begun anew."""
+    chains = iter([blocks(response=LONG), blocks()])
+
+    class Once(ChainBackend):
+        """Writes one chain for all blocks of an attempt, the next for the next attempt."""
+
+        def generate(self, conversations: Sequence[Any], sampling: Sampling) -> list[Generation]:
+            if isinstance(conversations[0], list):  # a new chain
+                chain = next(chains)
+                self._blocks = lambda _: chain
+            return super().generate(conversations, sampling)
+
+    assistant = seated(Once(), mode=mode)
+    assert assistant.act({}, info())["text"] == BOTH
+    chain = assistant.last_call["chain"]
+    assert [(failure["kind"], failure["block"]) for failure in chain["failures"]] == [("too_long", "response")]
+    assert "20,001 characters, and a reply may have 20,000" in chain["failures"][0]["message"]
+
+
+def test_failure__a_reply_that_stays_too_long_ends_its_game_or_is_replaced() -> None:
+    """Out of retries the game ends with the model's error, not one of the environment; a plain reply is given where asked for."""
+    backend = ChainBackend(blocks(response=LONG))
+    env = parallel_env("gtalign/AssistText-v0")
+    episode = play_episode(env, PERSONAS.get("concise")(), ChainAssistant(backend, moves=MOVES), seed=0)
+    assert (episode.ended, episode.error["type"], episode.error["where"]) == ("error", "ModelError", "assistant_0")
+    assert "failed: too_long: " in episode.error["message"]
+    assert [failure["kind"] for failure in episode.failed_call["chain"]["failures"]] == ["too_long", "too_long"]
+
+    lines = ["<thinking>a</thinking><payoff>" + payoffs(), LONG, BOTH]
+    plain = seated(ScriptedBackend(lines), constrained=False, retries=0, on_failure="plain")
+    assert plain.act({}, info()) == BOTH
+    assert plain.last_call["chain"]["fallback"] == "plain"
+    exact = seated(ChainBackend(blocks(response="x" * 20_000)))
+    assert exact.act({}, info())["text"] == "x" * 20_000
 
 
 # -- announced and made ------------------------------------------------------------------------------------------------------

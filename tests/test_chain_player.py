@@ -135,6 +135,22 @@ def test_self__is_played_by_the_fake_that_needs_no_model() -> None:
     assert chain["announced"] == "CQ"
 
 
+@pytest.mark.parametrize("mode", ["solver", "self"])
+@pytest.mark.parametrize("spec", ["fake:chain", "fake:chain=bad"])
+def test_fake__free_running_states_a_matrix_or_does_not(spec: str, mode: str) -> None:
+    """The fake of a good model states all 24 cells unasked; that of a bad one does so only under constraints."""
+    for constrained in (True, False):
+        env = parallel_env("gtalign/AssistText-v0", questions=1)
+        assistant = ChainAssistant(spec, mode=mode, constrained=constrained, strict=True)
+        episode = play_episode(env, PERSONAS.get("concise")(), assistant, seed=5)
+        if constrained or spec == "fake:chain":
+            assert episode.ended == "terminated", episode.error
+            chain = episode.steps[0].assistant.model["chain"]
+            assert (chain["attempts"], len(chain["matrix"]["user"][0])) == (1, 8)
+        else:
+            assert "failed: wrong_keys: " in episode.error["message"]
+
+
 def test_none__replies_without_a_chain() -> None:
     """One call, plain words, no announcement."""
     backend = Recording(RulesBackend())
@@ -351,7 +367,7 @@ def test_sit__refuses_what_no_chain_can_play() -> None:
     [
         ({"mode": "solve"}, "chain mode: expected one of solver, self, none"),
         ({"criterion": "nosh"}, "did you mean 'nash'"),
-        ({"criterion": "stackelberg"}, "expected stackelberg:user or stackelberg:assistant"),
+        ({"criterion": "stackelberg:nobody"}, "expected stackelberg:user or stackelberg:assistant"),
         ({"moves": "some"}, "chain moves: expected full, acts, paper"),
         ({"moves": "VQ/"}, "chain moves: expected full"),
         ({"retries": -1}, "chain retries: expected an integer >= 0"),

@@ -54,6 +54,30 @@ def test_bench__every_benchmark_runs(name: str, capsys: pytest.CaptureFixture[st
     assert report["command"] == f"gtalign bench --only {name} --quick --json"
 
 
+def test_bench__overhead_of_models_runs_on_fakes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every way to reason has a rate and a verdict; an engine that is not installed is named, and nothing is required of it."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    assert main(["bench", "--only", "llm_overhead", "--quick", "--json"]) in (0, 1)  # figures are for quiet machines
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    fakes = [row for row in result["rows"] if row["name"].startswith("fake engine")]
+    assert len(fakes) >= 3
+    for row in fakes:
+        assert row["unit"] == "exchanges/s/core"
+        assert row["ok"] == (row["value"] >= 300)
+    real = [row for row in result["rows"] if row not in fakes]
+    assert [row["note"] for row in real] == ["torch is not installed", "vllm is not installed"]
+    assert not [row for row in real if "required" in row]
+
+
+def test_bench__takes_no_script_for_a_benchmark(folder: Path) -> None:
+    """A script that happens to measure something is none: a benchmark has a name."""
+    (folder / "other.py").write_text("def measure(engine):\n    raise RuntimeError\nraise RuntimeError\n")
+    assert list(bench.discover(folder)) == ["toy"]
+
+
 def test_bench__engine_says_when_the_yardstick_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without pygame there is no rps to compare with: that is said with the cure, and nothing is required of it."""
     monkeypatch.setitem(sys.modules, "pygame", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,11 @@ def test_run__resume_plays_what_failed_again(
     episodes = load_episodes("run.jsonl")
     first, second = episode_seeds(0, 2)
     assert [(e.seed, e.ended == "error") for e in episodes] == [(first, True), (second, False), (first, False)]
-    assert len({episode.id for episode in episodes}) == 3
+    assert [episode.id for episode in episodes] == [f"0-{first}", f"1-{second}", f"0-{first}.2"]
+    assert main(["replay", "run.jsonl", "--summary", "--json"]) == 0
+    told = capsys.readouterr()
+    assert [(row["episodes"], row["errors"]) for row in json.loads(told.out)] == [(2, 0)]
+    assert "1 episode was played again after an error; the record of its failure does not count" in told.err
     assert run(*arguments, "--resume") == 0
     assert "nothing left to play" in capsys.readouterr().out
     assert run(*arguments, "--append") == 0
@@ -146,7 +151,7 @@ def test_run__gives_options_to_the_engine_and_records_no_secret(
         (["--assistant", "openai:m,api_key=k-secret,base_url=http://x/v1"], "--backend-option KEY=VALUE"),
         (["--assistant", "openai:http://me:k-secret@x/v1"], "--backend-option KEY=VALUE"),
         (["--assistant", "fake:rules", "--backend-option", "api-key=k-secret"], "--backend-option: expected KEY=VALUE"),
-        (["--assistant", "fake:rules", "--backend-option", "colour=k-secret"], "'colour'"),
+        (["--assistant", "fake:rules", "--backend-option", "colour=k-secret"], "colour: fake engines take no"),
         (["--backend-option", "device=cpu"], "--backend-option is for models"),
     ],
 )

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from gtalign_env.agents.backends import loading
 from gtalign_env.cli import main, serve
 
 ROOT = Path(__file__).parents[1]
@@ -91,6 +92,36 @@ def test_serve__prints_the_command(
     assert {"DO_NOT_TRACK=1", "HF_HUB_OFFLINE=1"} <= set(words)
 
 
+@pytest.mark.parametrize(("cpu", "dtype"), [(True, "float32"), (False, "bfloat16")])
+def test_serve__unpacks_a_gguf_file_for_vllm(
+    cpu: bool, dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder that ``vllm:FILE`` has, too; ``--print`` shows it and does nothing."""
+    unpacked: list[str] = []
+
+    def unpack(path: Path, folder: Path, *, dtype: str) -> None:
+        unpacked.append(dtype)
+        folder.mkdir()
+
+    monkeypatch.setattr(loading, "unpack_gguf", unpack)
+    monkeypatch.setattr(serve, "_is_cpu_build", lambda: cpu)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(serve, "_serve", lambda command, environ, **_: commands.append(command) or 0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    commands: list[list[str]] = []
+    file = tmp_path / "mine.gguf"
+    file.write_bytes(b"GGUF")
+    words = show(capsys, str(file), "--print")
+    assert (unpacked, list(tmp_path.iterdir())) == ([], [file])
+    assert main(["serve", str(file), "--port", "0"]) == 0
+    folder = next((tmp_path / "cache/gtalign/models").iterdir())
+    assert unpacked == [dtype]
+    assert folder.name.startswith(f"mine-{dtype}-")
+    assert str(folder) in words
+    assert str(folder) in commands[0]
+    assert words[words.index("--served-model-name") + 1] == "mine"
+
+
 def test_serve__knows_the_cpu_build(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """On a CPU: float32, no compilation, memory for the cache; and the server is started directly."""
     monkeypatch.setattr(serve, "_is_cpu_build", lambda: True)
@@ -139,12 +170,13 @@ def test_serve__without_vllm_is_one_sentence(
     [
         (
             ["no/such"],
-            "there is no model at 'no/such': expected a folder with a config.json; a name on the Hugging Face hub",
+            "there is no model at 'no/such': expected a folder with a config.json, or a .gguf file; a name on the Hugging Face",
         ),
         (["no/such", "--print"], "there is no model at 'no/such'"),
         (["", "--print"], "argument MODEL: expected a folder with a model"),
         (["", "--hub"], "argument MODEL: expected a folder with a model"),
-        (["FOLDER"], "expected a folder with a config.json"),
+        (["FOLDER"], "holds no model: expected a config.json or one .gguf file in it"),
+        ([f"{__file__}"], "is no model: expected a .gguf file"),
         (["MODEL", "--port", "70000"], "argument --port: expected a port from 0 to 65535, got '70000'"),
         (["MODEL", "--port", "http"], "argument --port: expected a whole number >= 0, got 'http'"),
         (["MODEL", "--port", "TAKEN"], "cannot listen on 127.0.0.1, port"),

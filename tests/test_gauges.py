@@ -305,6 +305,26 @@ def test_gauges__check_the_announcement_against_the_models_own_matrix() -> None:
     assert found.solved.pairs == {"AQ → AQ": 1, "AQ → DA": 1, "DA → DA": 1, "DA → CQ": 1}
 
 
+def test_gauges__solve_the_steered_matrix_where_there_is_one() -> None:
+    """By √(U·L) the stated matrix leads to AQ, the steered one to CQ; the announcement is held against both."""
+    steered = {**MATRIX, "user": [[1, 4, 1], [0, 3, 4]], "assistant": [[1, 0, 0], [1, 3, 4]]}
+    steps = [
+        reply("CQ", chain=chain(steered=steered), announced="CQ"),
+        reply("CQ", chain=chain(steered=MATRIX), announced="AQ"),
+        reply("CQ", chain=chain(steered=None), announced="CQ"),
+        reply("CQ", chain=chain(steered=steered, criterion="quantal:x"), announced="CQ"),
+    ]
+    found = gauges([session(*steps)])
+    assert (found.solved.n, found.solved.agree, found.unsolved) == (3, 2, 1)
+    assert found.solved.pairs == {"CQ → CQ": 1, "AQ → AQ": 1, "AQ → CQ": 1}
+    assert (found.unsteered.n, found.unsteered.agree) == (2, 1)
+    assert found.unsteered.pairs == {"AQ → CQ": 1, "AQ → AQ": 1}
+    assert found.as_dict()["unsteered"]["rate"] == 0.5
+    (first, *_) = chain_turns(session(*steps))
+    assert first.steered is not None
+    assert first.steered.assistant.tolist() == [[1, 0, 0], [1, 3, 4]]
+
+
 def test_gauges__tell_over_from_under_clarification() -> None:
     """A question on a clear request is one too many; an answer in a wrong reading is one too few."""
     steps = [

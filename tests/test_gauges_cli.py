@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from chain_records import chain, reply, session, turn_of_user
+from chain_records import MATRIX, chain, reply, session, turn_of_user
 
 from gtalign_env.cli import main
 from gtalign_env.cli.tally import Tally
@@ -46,13 +46,24 @@ def test_gauges_command__shows_every_gauge(recorded: Path, capsys: pytest.Captur
         assert words in shown
 
 
+def test_gauges_command__shows_what_steering_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where prices edited the matrix, the announced move is held against both: the solved matrix, and the stated one."""
+    steered = {**MATRIX, "user": [[1, 4, 1], [0, 3, 4]], "assistant": [[1, 0, 0], [1, 3, 4]]}
+    with EpisodeWriter(tmp_path / "runs.jsonl") as writer:
+        writer.write(session(reply("CQ", chain=chain(steered=steered), announced="CQ")))
+    assert main(["gauges", str(tmp_path / "runs.jsonl")]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "announced = best by its own matrix 100% (1 of 1)" in shown
+    assert "announced = best without steering 0% (0 of 1); apart: AQ → CQ 1" in shown
+
+
 def test_gauges_command__prints_json_and_draws(
     recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The JSON has every figure, the plot is a file."""
     plot = tmp_path / "reliability.svg"
     assert main(["gauges", str(recorded), "--json", "--plot", str(plot), "--scale", "2"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(capsys.readouterr().out)["gauges"]["fake:chain"]
     assert (told["turns"], told["scale"], told["collapse"]["distinct"], told["user"]["n"]) == (2, 2.0, 1, 2)
     assert plot.read_text().lstrip().startswith("<?xml")
     assert main(["gauges", str(recorded), "--plot", str(plot)]) == 0
@@ -65,7 +76,7 @@ def test_gauges_command__measures_published_outputs(tmp_path: Path, capsys: pyte
     output = "<analyze>VQ_DA is best.</analyze><response>Which of the two do you mean?</response>"
     path.write_text(json.dumps({"question": "Who?", "gts": "multipleQAs###", "output": output}) + "\nnot JSON\n")
     assert main(["gauges", str(path), "--format", "gtalign", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(capsys.readouterr().out)["gauges"]["gtalign"]
     assert told["failures"] == {"no_payoff": 1, "bad_row": 1}
     assert told["announced"]["pairs"] == {"DA → CQ": 1}
     assert (told["clarification"]["vague"], told["clarification"]["under"]) == (1, 0.0)
@@ -110,8 +121,14 @@ def test_gauges_command__has_nothing_to_draw_or_judge_without_chains(
     assert "0 turns in 1 episode" in out
     assert "incomplete" in err
     assert main(["gauges", str(path), "--plot", str(tmp_path / "x.svg")]) == 2
+    assert "0 turns in 1 episode" in capsys.readouterr().out  # what is known is shown first
     assert main(["gauges", str(path), "--judge", "fake:echo"]) == 2
-    assert "no reply of the text view" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "0 turns in 1 episode" in out
+    assert "no reply of the text view" in err
+    assert main(["gauges", str(path), "--judge", "fake:echo", "--json"]) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert (told["episodes"], told["gauges"], "judge" in told) == (1, {}, False)
 
 
 def test_gauges_command__judges_no_questions_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,8 +173,8 @@ def test_run__measures_chains_while_they_are_played(tmp_path: Path, capsys: pyte
     measured = json.loads(capsys.readouterr().out)["gauges"]
     assert main(["gauges", str(out), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
-    assert {name: again[name] for name in measured} == measured
-    assert measured["valid"] == 1.0
+    assert again["gauges"] == measured
+    assert measured["fake:chain+solver"]["valid"] == 1.0
     assert main(["steer", str(out), "--criterion", "stackelberg:assistant", "--rate", "0,0.01"]) == 0
 
 
@@ -165,7 +182,7 @@ def test_tally__gauges_a_run_while_it_is_played() -> None:
     """Chains are measured as episodes come; without any there is nothing to tell."""
     tally = Tally()
     tally.add(session(reply("DA_short")))
-    assert tally.gauges is None
+    assert tally.gauges == {}
     tally.add(session(reply("CQ", chain=chain(), announced="CQ")))
-    assert tally.gauges is not None
-    assert (tally.gauges.turns, tally.gauges.announced.rate) == (1, 1.0)
+    (measured,) = tally.gauges.values()
+    assert (measured.turns, measured.announced.rate) == (1, 1.0)

@@ -165,13 +165,17 @@ def test_docs__the_five_minutes_work_as_written(here: Path, capsys: pytest.Captu
         assert main(arguments[1:]) == 0, (command, capsys.readouterr())
         if arguments[1:3] == ["persona", "new"]:
             (here / "grandpa.toml").write_text(card)
-    use, grudge = _blocks("python")
+    use, grudge, kernels = _blocks("python")
     (here / "grudge.py").write_text(grudge)
     assert main(["persona", "check", "grudge.py:Grudge"]) == 0
     (here / "use.py").write_text(use)
     played = runpy.run_path("use.py")
     assert played["episode"].ended == "terminated"
     assert {persona.name for persona in played["mix"].personas} == {"grandpa", "hurried"}
+    (here / "kernels.py").write_text(kernels)
+    capsys.readouterr()
+    runpy.run_path("kernels.py")
+    assert capsys.readouterr().out.startswith("hurried 0.333 ")
 
 
 def test_docs__the_mistake_it_shows_reads_as_it_says(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

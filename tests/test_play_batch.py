@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -266,6 +267,53 @@ def test_play_batch__a_slow_game_does_not_stop_the_others() -> None:
         if len(seen) == 7:
             released.set()
     assert seen == ["persona:concise"] * 7 + ["persona:slow"]
+
+
+def test_desk__waits_once_for_a_game_that_thinks() -> None:
+    """Who has missed a call is not waited for again until it asks: ten calls cost one patience, not ten."""
+    done = threading.Event()
+    desk: Desk[str] = Desk(patience=0.3)
+
+    def quick() -> Iterator[str]:
+        for _ in range(10):
+            desk.ask(0, "all", list, ["?"])
+        done.set()
+        yield "quick"
+
+    def slow() -> Iterator[str]:
+        assert done.wait(timeout=30.0)
+        yield desk.ask(1, "all", list, ["slow"])[0]
+
+    started = time.monotonic()
+    assert list(desk.run([quick, slow])) == ["quick", "slow"]
+    assert desk.calls == 11
+    assert time.monotonic() - started < 1.5
+
+
+def test_desk__waits_again_for_a_game_that_was_late_and_asks() -> None:
+    """It shares the next call with the others."""
+    missed = threading.Event()
+    desk: Desk[str] = Desk(patience=0.05)
+    sizes: list[int] = []
+
+    def answer(rows: list[str]) -> list[str]:
+        sizes.append(len(rows))
+        missed.set()
+        return rows
+
+    def game(number: int) -> Iterator[str]:
+        if number:
+            assert missed.wait(timeout=30.0)
+        else:
+            desk.ask(0, "all", answer, ["alone"])
+        desk.patience = 30.0  # from here on they wait for each other
+        for _ in range(3):
+            desk.ask(number, "all", answer, ["both"])
+        yield "done"
+
+    assert list(desk.run([lambda: game(0), lambda: game(1)])) == ["done", "done"]
+    assert sizes[0] == 1
+    assert sizes.count(2) >= 2
 
 
 def test_play_batch__samples_the_same_in_any_company() -> None:

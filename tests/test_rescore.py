@@ -92,16 +92,16 @@ class Spoken:
 
 
 def test_rescore_episode__scores_raw_outputs_under_the_paper_model() -> None:
-    """The mean over replies of what ``paper_score`` gives each; unreadable replies are a typed failure."""
+    """The sum over replies of what the published formula gives each; one that cannot be read pays 0 and is a typed failure."""
     stated = json.dumps({f"{u}_{a}": {"LLM": 1, "user": 2} for u in ("DQ", "VQ") for a in ("AQ", "CQ", "DA")})
     text = f"<payoff>{stated}</payoff><response>The answer is four.</response>"
     episode = played("assist_text", Spoken(text), questions=1)
     score = rescore_episode(episode, payoff="paper")
     quality = [step.outcome["quality"] for step in episode.steps if step.outcome]
-    assert score.user_items["quality"] == pytest.approx(0.5 * sum(quality) / len(quality))
-    assert score.assistant_items["payoff"] == pytest.approx(0.2)
+    assert score.user_items["quality"] == pytest.approx(0.5 * sum(quality), abs=1e-5)
+    assert score.assistant_items["payoff"] == pytest.approx(0.2 * len(quality), abs=1e-5)
     unread = rescore_episode(played("assist_text", Spoken("Four."), questions=1), payoff="paper")
-    assert (unread.failure, unread.user, unread.welfare) == ("no_response", None, None)
+    assert (unread.failure, unread.user, unread.assistant) == ("no_response", 0.0, 0.0)
 
 
 def test_rescore_episode__types_what_it_cannot_score(episodes: list[Episode]) -> None:

@@ -176,6 +176,7 @@ def test_solve__a_game_too_large_to_list_its_equilibria() -> None:
         ("maximin", ("VQ", "DA")),
         ("stackelberg:user", ("DQ", "AQ")),
         ("stackelberg:assistant", ("VQ", "DA")),
+        ("stackelberg", ("VQ", "DA")),  # whose policy is known first: the assistant's
         ("bargaining", ("DQ", "AQ")),
         ("bargaining:egalitarian", ("DQ", "AQ")),
         ("correlated", ("VQ", "DA")),
@@ -247,7 +248,7 @@ def test_choose__bargaining_without_agreement() -> None:
         ("nsah", "unknown criterion 'nsah': did you mean 'nash'"),
         ("welfare:utilitarain", "did you mean 'utilitarian'"),
         ("bargaining:kalai", "unknown bargaining solution 'kalai'"),
-        ("stackelberg", "expected stackelberg:user or stackelberg:assistant"),
+        ("stackelberg:nobody", "expected stackelberg:user or stackelberg:assistant"),
         ("stackelberg:user:pure", "expected stackelberg:user"),
         ("correlated:happy", "unknown objective 'happy'"),
         ("quantal:fast", "expected quantal:RATIONALITY"),

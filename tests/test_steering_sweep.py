@@ -12,6 +12,7 @@ import pytest
 from chain_records import MATRIX, chain, reply, session, turn_of_user
 
 from gtalign_env.agents.backends import EchoBackend, ScriptedBackend
+from gtalign_env.agents.backends.prompts import NOTHING
 from gtalign_env.agents.chain.resuming import ByModel, payoff_block
 from gtalign_env.agents.chain.sweep import by_criterion, rate_setting, sweep, token_statistics
 from gtalign_env.agents.chain.sweep_figure import sweep_figure
@@ -25,7 +26,7 @@ from gtalign_env.games import Bimatrix
 from gtalign_env.gauges import ChainTurn, chain_turns
 from gtalign_env.plots import save_figure
 from gtalign_env.pricing import PRICING, make_pricing
-from gtalign_env.protocols import Sampling
+from gtalign_env.protocols import Generation, Sampling
 
 FREE = "per_token:rate_out=0,rate_in=0"
 LENGTHS = {"DA_long": 400.0, "DA_short": 100.0, "CQ": 20.0}
@@ -272,6 +273,44 @@ def test_by_model__leaves_undecided_what_names_no_cell() -> None:
     assert model(turns, stated) == [(("VQ", "CQ", 1.0),), None, None, None]
     assert model.problems == {"no_conversation": 1, "unannounced": 1, "engine": 1}
     assert model(turns[3:], stated[3:]) == [None]
+
+
+class _Evasive:
+    """Writes analyses that name no cell; held to a schema, the last of the texts it allows."""
+
+    name = "evasive"
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = texts
+        self.pressed_with: list[str] = []
+
+    def generate(self, conversations: Any, sampling: Sampling) -> list[Generation]:
+        """Evade, unless there is no way out."""
+        if not sampling.json_schema:
+            return [
+                Generation(text=text) if text else Generation(text="", finish_reason="error", error=NOTHING)
+                for text in self.texts[: len(conversations)]
+            ]
+        assert sampling.stop == ()
+        self.pressed_with += [talk[-1]["content"] for talk in conversations]
+        return [Generation(text=json.dumps(json.loads(sampling.json_schema)["enum"][-1]))] * len(conversations)
+
+    def count_tokens(self, text: str) -> int:
+        """Count words."""
+        return len(text.split())
+
+
+def test_by_model__presses_a_model_that_names_no_cell() -> None:
+    """It has to go on behind its own analysis with a key of its own matrix; whoever has chosen is left alone."""
+    evasive = _Evasive("Both are fine.\n", "choice: VQ|DA_long", "")
+    model = ByModel(evasive, press=True)
+    turns = [turn([1, 2, 3])] * 3
+    matrices = [Bimatrix([[1, 2]], [[3, 4]], ["VQ"], ["DA_long", move]) for move in ("CQ", "CQ", "DECLINE")]
+    assert model(turns, matrices) == [(("VQ", name, 1.0),) for name in ("CQ", "DA_long", "DECLINE")]
+    assert (model.pressed, model.problems) == (2, {})
+    assert evasive.pressed_with[0].endswith("<analyze>Both are fine.\nchoice: ")
+    assert evasive.pressed_with[1].endswith("<analyze>\nchoice: ")
+    assert ByModel(evasive)(turns, matrices) == [None, (("VQ", "DA_long", 1.0),), None]
 
 
 def test_by_model__is_compared_with_the_solver_on_one_set_of_matrices() -> None:

@@ -1,5 +1,6 @@
 """Assistants: fixed, random, heuristic and oracle by rule; language models through backends."""
 
+from gtalign_env.agents.assistants.bayes import BayesAssistant
 from gtalign_env.agents.assistants.fixed import FixedAssistant
 from gtalign_env.agents.assistants.heuristic import HeuristicAssistant
 from gtalign_env.agents.assistants.making import make_assistant
@@ -9,6 +10,7 @@ from gtalign_env.agents.assistants.rules import RuleAssistant
 from gtalign_env.agents.assistants.voice import voice
 
 __all__ = [
+    "BayesAssistant",
     "FixedAssistant",
     "HeuristicAssistant",
     "Knowledge",

@@ -21,7 +21,15 @@ from gtalign_env.errors import ModelError, UsageError
 from gtalign_env.protocols import Backend, Generation, Sampling
 from gtalign_env.types import ASSISTANT
 
-__all__ = ["SYSTEM_PROMPT", "LLMAssistant", "make_llm_assistant", "mixed_seed", "problem_of", "without_prefix"]
+__all__ = [
+    "SYSTEM_PROMPT",
+    "LLMAssistant",
+    "make_llm_assistant",
+    "mixed_seed",
+    "overlong",
+    "problem_of",
+    "without_prefix",
+]
 
 SYSTEM_PROMPT = (
     "You are the assistant in a chat with one user. Reply to the user's last message in one of four ways: answer it; "
@@ -115,8 +123,11 @@ class LLMAssistant:
         asked = [place for place, info in enumerate(infos) if info.get("to_move", ASSISTANT) == ASSISTANT]
         conversations = [self._conversation(infos[place]) for place in asked]
         sampling = dataclasses.replace(self.sampling, seed=self._seed)
+        self.last_call, self.last_calls = (
+            {},
+            [{} for _ in infos],
+        )  # a call that raises leaves nothing of an earlier turn
         made = self.backend.generate(conversations, sampling) if conversations else []
-        self.last_calls = [{} for _ in infos]
         replies = [""] * len(infos)
         failures = []
         for place, generation in zip(asked, made, strict=True):
@@ -189,11 +200,19 @@ def problem_of(generation: Generation, reply: str) -> str:
     """
     if generation.finish_reason == "error" and generation.error != NOTHING:
         return generation.error or "the engine does not say why"
-    if len(reply) > MAX_TEXT:
-        return (
-            f"the model wrote too much: {len(reply):,} characters, and a reply may have {MAX_TEXT:,}; lower max_tokens"
-        )
-    return ""
+    return overlong(reply)
+
+
+def overlong(reply: str) -> str:
+    """Return that a reply is longer than the environment takes; empty where it is not.
+
+    Example:
+        >>> overlong("Yes."), overlong("x" * 20_001)
+        ('', 'the model wrote too much: 20,001 characters, and a reply may have 20,000; lower max_tokens')
+    """
+    if len(reply) <= MAX_TEXT:
+        return ""
+    return f"the model wrote too much: {len(reply):,} characters, and a reply may have {MAX_TEXT:,}; lower max_tokens"
 
 
 def without_prefix(text: str) -> str:

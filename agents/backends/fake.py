@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 _TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
+_SEAM = re.compile(r"(?<=\S)(?=\n)")
+"""Where lines can be parted: no token goes over it, so a prompt's lines are read one by one, and those of old known again."""
 _VOCABULARY = 50_000
 
 DEFAULT_RULES: tuple[tuple[str, str], ...] = (
@@ -53,8 +55,12 @@ CHAIN: tuple[tuple[str, str], ...] = (
     ("analyze", "Asking costs little and saves a wrong answer."),
     ("response", "Which one do you mean?"),
 )
-"""The blocks that ``fake:chain`` writes, in order. Asked for JSON, it writes its payoffs by the schema instead; and where it has
-written payoffs, its analysis ends with the cell that it chooses."""
+"""The blocks that ``fake:chain`` writes, in order. Asked for JSON, it writes its payoffs by the schema instead, and by the
+cells' keys where it is told these; where it has written payoffs, its analysis ends with the cell that it chooses."""
+
+_KEY = re.compile(r'"([^"|\n]+\|[^"\n]+)"(?=[,.])')
+"""A cell's key in a list of them."""
+_CELL = {"properties": {side: {"type": "number", "minimum": -5, "maximum": 5} for side in ("user", "assistant")}}
 
 Messages = Sequence[Mapping[str, str]]
 
@@ -191,6 +197,8 @@ class ChainBackend(_Fake):
     Args:
         blocks: Pairs (name, text), in order, ``CHAIN`` where left out; or a function from the conversation to them. Inside the
             chain the conversation is the one before it.
+        good: Whether it writes payoffs by the keys that the system message lists, and chooses a cell, where the blocks are left
+            out. Else it writes them as they stand: a model that gets its matrix right only when it is held to the form.
 
     Example:
         >>> backend = ChainBackend([("payoff", "[]"), ("response", "Yes.")])
@@ -202,23 +210,52 @@ class ChainBackend(_Fake):
     """
 
     def __init__(
-        self, blocks: Sequence[tuple[str, str]] | Callable[[Messages], Sequence[tuple[str, str]]] = CHAIN
+        self,
+        blocks: Sequence[tuple[str, str]] | Callable[[Messages], Sequence[tuple[str, str]]] = CHAIN,
+        *,
+        good: bool = True,
     ) -> None:
-        self.name = "fake:chain"
+        self.name = "fake:chain" if good else "fake:chain=bad"
         self._blocks = blocks if callable(blocks) else lambda _: blocks
-        self._chooses = blocks is CHAIN
+        self._own = blocks is CHAIN
+        self._good = good
 
     def reply(self, conversation: Messages) -> str:
         """Return the rest of the chain."""
-        blocks, so_far = self._chain(conversation)
-        if self._chooses and (cell := _best_cell(so_far)):
-            blocks = [(name, f"{text}\nchoice: {cell}" if name == "analyze" else text) for name, text in blocks]
-        return "\n".join(_rest(blocks, so_far))
+        return "\n".join(self._rest(conversation))
 
     def written(self, conversation: Messages, sampling: Sampling) -> str:
-        """Return the rest of the chain; asked for JSON, the payoffs that were given if there are any, or else some that fit."""
-        given = dict(self._chain(conversation)[0]).get("payoff", "{}")
-        return given if sampling.json_schema and given != "{}" else super().written(conversation, sampling)
+        """Return the rest of the chain as far as it is asked for.
+
+        Asked for JSON, it is the payoffs that were given if there are any, or else some that fit.
+        """
+        if sampling.json_schema:
+            given = dict(self._chain(conversation)[0]).get("payoff", "{}")
+            return given if given != "{}" else super().written(conversation, sampling)
+        pieces: list[str] = []
+        for piece in self._rest(conversation):
+            pieces.append(piece)
+            if any(stop in piece for stop in sampling.stop):
+                break
+        return "\n".join(pieces)
+
+    def _rest(self, conversation: Messages) -> Iterator[str]:
+        """Yield what is missing of the blocks: one that is open is finished, one that is closed is left out."""
+        blocks, so_far = self._chain(conversation)
+        stated = so_far
+        for name, text in blocks:
+            opening, closing = f"<{name}>", f"</{name}>"
+            _, opened, inside = so_far.rpartition(opening)
+            if opened and closing in inside:
+                continue
+            if self._own and name == "payoff" and self._good:
+                text = _by_keys(conversation) or text
+            if self._own and name == "analyze" and (cell := _best_cell(stated)):
+                text = f"{text}\nchoice: {cell}"
+            begun = inside.lstrip() if opened else ""
+            piece = f"{text[len(begun) :] if text.startswith(begun) else ''}{closing}"
+            yield piece if opened else f"{opening}{piece}"
+            stated += f"{opening}{text}{closing}"
 
     def _chain(self, conversation: Messages) -> tuple[Sequence[tuple[str, str]], str]:
         """Return the blocks, and what is written of them."""
@@ -227,7 +264,7 @@ class ChainBackend(_Fake):
 
 
 def fake_backend(which: str) -> _Fake:
-    """Build a fake from the second half of its spec: ``echo``, ``rules``, ``chain`` or ``scripted=ONE|TWO``.
+    """Build a fake from the second half of its spec: ``echo``, ``rules``, ``chain``, ``chain=bad`` or ``scripted=ONE|TWO``.
 
     Raises:
         UnknownNameError: There is no such fake.
@@ -243,9 +280,9 @@ def fake_backend(which: str) -> _Fake:
         return EchoBackend()
     if which == "rules":
         return RulesBackend()
-    if which == "chain":
-        return ChainBackend()
-    raise UnknownNameError("fake backend", which, ["chain", "echo", "rules", "scripted=ONE|TWO"])
+    if which in ("chain", "chain=bad"):
+        return ChainBackend(good=which == "chain")
+    raise UnknownNameError("fake backend", which, ["chain", "chain=bad", "echo", "rules", "scripted=ONE|TWO"])
 
 
 def _begun(asked: Any) -> tuple[list[dict[str, str]], str, tuple[int, ...]]:
@@ -253,7 +290,7 @@ def _begun(asked: Any) -> tuple[list[dict[str, str]], str, tuple[int, ...]]:
     if not isinstance(asked, Continuation):
         conversation = check_conversation(asked)
         prompt = plain_prompt(conversation)
-        return conversation, prompt, _ids(_TOKEN.findall(prompt))
+        return conversation, prompt, tuple(itertools.chain.from_iterable(map(_line_ids, _SEAM.split(prompt))))
     before = asked.after.conversation[:-1] if asked.prefill else asked.after.conversation
     conversation = check_conversation([*before, {"role": "assistant", "content": asked.written}])
     prompt = asked.after.prompt + asked.after.sampled + asked.text
@@ -264,21 +301,14 @@ def _ids(pieces: Sequence[str]) -> tuple[int, ...]:
     return tuple(map(_id, pieces))
 
 
+@functools.lru_cache(maxsize=4096)
+def _line_ids(line: str) -> tuple[int, ...]:
+    return _ids(_TOKEN.findall(line))
+
+
 @functools.lru_cache(maxsize=_VOCABULARY)
 def _id(piece: str) -> int:
     return zlib.crc32(piece.encode()) % _VOCABULARY
-
-
-def _rest(blocks: Sequence[tuple[str, str]], so_far: str) -> Iterator[str]:
-    """Yield what is missing of the blocks: one that is open is finished, one that is closed is left out."""
-    for name, text in blocks:
-        opening, closing = f"<{name}>", f"</{name}>"
-        _, opened, inside = so_far.rpartition(opening)
-        if not opened:
-            yield f"{opening}{text}{closing}"
-        elif closing not in inside:
-            begun = inside.lstrip()
-            yield f"{text[len(begun) :] if text.startswith(begun) else ''}{closing}"
 
 
 def _best_cell(so_far: str) -> str:
@@ -294,7 +324,7 @@ def _best_cell(so_far: str) -> str:
 def _example(schema: str, conversation: Messages) -> str:
     """Return JSON text that fits a schema of objects and numbers; the numbers follow from the conversation."""
     try:
-        made = _value(json.loads(schema), json.dumps([dict(turn) for turn in conversation]))
+        made = _value(_read_schema(schema), _mark(conversation))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"a fake writes JSON for objects with properties and for numbers only; this schema has something else ({error})"
@@ -302,13 +332,29 @@ def _example(schema: str, conversation: Messages) -> str:
     return json.dumps(made)
 
 
-def _value(schema: Mapping[str, Any], key: str) -> Any:
+def _by_keys(conversation: Messages) -> str:
+    """Return payoffs for the cells that a system message lists; empty where it lists none."""
+    keys = [key for turn in conversation if turn["role"] == "system" for key in _KEY.findall(turn["content"])]
+    return json.dumps(_value({"properties": dict.fromkeys(keys, _CELL)}, _mark(conversation))) if keys else ""
+
+
+def _mark(conversation: Messages) -> int:
+    return zlib.crc32(json.dumps([dict(turn) for turn in conversation]).encode())
+
+
+_read_schema = functools.lru_cache(maxsize=64)(json.loads)
+
+
+def _value(schema: Mapping[str, Any], mark: int) -> Any:
+    """Return an object or number; ``mark`` is the checksum of the conversation and of the names down to here."""
     if "properties" in schema:
-        return {name: _value(inner, f"{key}/{name}") for name, inner in schema["properties"].items()}
+        return {
+            name: _value(inner, zlib.crc32(f"/{name}".encode(), mark)) for name, inner in schema["properties"].items()
+        }
     if schema["type"] not in ("number", "integer"):
         raise ValueError(f"type {schema['type']!r}")
     low = int(schema.get("minimum", -5))
-    return low + zlib.crc32(key.encode()) % (int(schema.get("maximum", max(5, low))) - low + 1)
+    return low + mark % (int(schema.get("maximum", max(5, low))) - low + 1)
 
 
 def _first_match(rules: Sequence[tuple[str, str]]) -> Callable[[Messages], str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -21,6 +22,13 @@ __all__ = ["MOST_BYTES", "Reply", "events", "most_characters", "read_json", "rea
 
 MOST_BYTES = 32 * 2**20
 """Longest body, and longest line of a stream, that is read."""
+
+_SHOWN = 2000
+"""Bytes of an answer that is none, at most, in which to look for what it is."""
+_WEB_PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body|title|center|h1)\b", re.IGNORECASE)
+_MARKUP = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>?", re.IGNORECASE | re.DOTALL)
+_FIELDS = (b":", b"event:", b"id:", b"retry:")
+"""What a line of an event begins with, besides ``data:``."""
 
 _ENDS = {
     "stop": "stop",
@@ -143,29 +151,46 @@ def read_json(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        start = told(data[:80].decode("utf-8", "replace"))
-        raise BrokenReplyError(f"answered something that is not a JSON object: {start!r}")
+        raise BrokenReplyError(f"answered {_what(data, 'something that is not a JSON object')}")
     return found
+
+
+def _what(data: bytes, otherwise: str) -> str:
+    """Say what came instead of what was agreed, with its beginning: a web page is what proxies and wrong addresses send."""
+    text = data[:_SHOWN].decode("utf-8", "replace").strip()
+    if not _WEB_PAGE.match(text):
+        return f"{otherwise}: {told(text[:80])!r}"
+    shown = told(" ".join(_MARKUP.sub(" ", text).split())[:80])
+    return (
+        f"a web page{f' ({shown!r})' if shown else ''}, as a proxy or a wrong address does: is this where the API is?"
+    )
 
 
 def events(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     r"""Yield the JSON objects of server-sent events, up to ``[DONE]``, whatever way the bytes are cut.
 
     Raises:
-        BrokenReplyError: An event is no JSON object, or a line never ends.
+        BrokenReplyError: An event is no JSON object, a line never ends, or what came is no stream of events at all.
 
     Example:
         >>> list(events([b': hello\n\nda', b'ta: {"a": 1}\r\n\r\n', b'data: [DONE]\n\n']))
         [{'a': 1}]
     """
+    stray: list[bytes] = []  # what belongs to no stream of events; it matters where nothing else comes
+    begun = False
     for line in _lines(chunks):
         if not line.startswith(b"data:"):
+            if not begun and line.strip() and not line.startswith(_FIELDS) and sum(map(len, stray)) < _SHOWN:
+                stray.append(line)
             continue
+        begun = True
         data = line[5:].strip()
         if data == b"[DONE]":
             return
         if data:
             yield read_json(data)
+    if stray and not begun:
+        raise BrokenReplyError(f"answered {_what(b' '.join(stray), 'something that is no stream of events')}")
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -62,7 +62,9 @@ def check_conversation(conversation: Any) -> list[dict[str, str]]:
     if isinstance(conversation, (str, Mapping)) or not isinstance(conversation, Sequence) or not conversation:
         raise UsageError(f"conversation: expected a list of at least one message, got {conversation!r}")
     for message in conversation:
-        role, content = (message.get("role"), message.get("content")) if isinstance(message, Mapping) else (None, None)
+        role, content = (
+            (message.get("role"), message.get("content")) if isinstance(message, (dict, Mapping)) else (None, None)
+        )
         if role not in _ROLES or not isinstance(content, str):
             raise UsageError(
                 f"message: expected {{'role': one of {', '.join(_ROLES)}, 'content': a string}}, got {message!r}"

@@ -31,6 +31,7 @@ from typing import Any, Self
 from gtalign_env.agents.backends.in_process import InProcessBackend, Job, Sampled, end_tokens
 from gtalign_env.agents.backends.json_grammar import json_grammar
 from gtalign_env.agents.backends.loading import Source, first_line, locate, wants_bos
+from gtalign_env.agents.backends.unpacking import unpacked
 from gtalign_env.errors import MissingExtraError, ModelError, UsageError, require
 from gtalign_env.protocols import Sampling
 
@@ -47,16 +48,21 @@ errors on the terminal, no statistics sent home."""
 
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+_CPU_CONTEXT = 8192
+"""Most tokens of a context on a CPU, unless asked for: room for a chain of 24 cells and a long talk. vLLM reserves work space
+for prompts of the whole context, and of its cache of 1 GiB a context of 32,768 tokens would leave nothing for a second game."""
 
 
 class VllmBackend(InProcessBackend):
     """Continues conversations with a model that vLLM can load.
 
     Args:
-        path: A folder with a Hugging Face model; with ``hub=True``, or where it is in the hub's local cache, a model's name.
+        path: A folder with a Hugging Face model; a ``.gguf`` file, a folder with one, or the name of a module that has
+            ``assemble()``, which are unpacked once (``unpacking.unpacked``); with ``hub=True``, or where it is in the hub's
+            local cache, a model's name.
         dtype: ``"auto"`` (float32 on a CPU, bfloat16 elsewhere), ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         max_context: Most tokens of prompt and completion together; ``None`` takes what the model was made for, or what
-            fits the cache. (vLLM's ``max_model_len``.)
+            fits the cache; on a CPU 8,192 at most. (vLLM's ``max_model_len``.)
         gpu_memory_utilization: Share of a GPU's memory that the engine may take, in (0, 1].
         enforce_eager: Whether to run without compiled graphs; ``None`` does on a CPU, where compiling takes minutes.
         adapter: A folder with a LoRA adapter (an ``adapter_config.json``) that is applied to the model.
@@ -70,8 +76,8 @@ class VllmBackend(InProcessBackend):
     ``with`` block, gives the memory back; so does the end of the program.
 
     Raises:
-        MissingExtraError: vLLM is not installed.
-        ModelError: There is no model there, it is a ``.gguf`` file, it does not fit the memory, or vLLM cannot run it.
+        MissingExtraError: vLLM is not installed; or, for a ``.gguf`` file, gguf.
+        ModelError: There is no model there, it cannot be unpacked, it does not fit the memory, or vLLM cannot run it.
         UsageError: An argument is out of range.
 
     Example:
@@ -104,11 +110,14 @@ class VllmBackend(InProcessBackend):
         vllm, on_cpu = _vllm()
         if dtype == "auto":
             dtype = "float32" if on_cpu else "bfloat16"
+        folder = source.folder
+        if source.gguf:
+            folder = str(unpacked(Path(folder) / source.gguf, dtype=dtype))
+        if max_context is None:
+            max_context = _cpu_context(folder) if on_cpu else -1  # -1: what the model was made for, or what fits
         options: dict[str, Any] = {
             "dtype": dtype,
-            "max_model_len": -1
-            if max_context is None
-            else max_context,  # -1: what the model was made for, or what fits
+            "max_model_len": max_context,
             "gpu_memory_utilization": gpu_memory_utilization,
             "enforce_eager": on_cpu if enforce_eager is None else enforce_eager,
             "enable_prefix_caching": prefix_caching,
@@ -118,7 +127,7 @@ class VllmBackend(InProcessBackend):
             **({"enable_chunked_prefill": False} if on_cpu else {}),
             **({"enable_lora": True, "max_lora_rank": rank} if rank else {}),
         }
-        self.llm: Any = _started(vllm, source, {**options, **engine})
+        self.llm: Any = _started(vllm, folder, {**options, **engine})
         config = self.llm.llm_engine.model_config
         tokenizer = self.llm.get_tokenizer()
         if bos is None:
@@ -252,11 +261,6 @@ def _check(dtype: str, max_context: int | None, share: float) -> None:
 def _source(path: str | Path, hub: bool) -> Source:
     """Find the model; one in the hub's cache is named by its folder, so that vLLM asks nobody."""
     source = locate(path, hub=hub)
-    if source.gguf:
-        raise ModelError(
-            f"vLLM reads no .gguf file: run {str(path)!r} with transformers:PATH, or write it out once as a folder with "
-            "gtalign_env.agents.backends.loading.unpack_gguf(PATH, FOLDER) and run vllm:FOLDER"
-        )
     if not hub and not Path(source.folder).is_dir():
         from huggingface_hub import snapshot_download
 
@@ -281,13 +285,23 @@ def _vllm() -> tuple[Any, bool]:
         raise ModelError(f"vLLM is installed but cannot be imported: {first_line(error)}") from error
 
 
-def _started(vllm: Any, source: Source, options: dict[str, Any]) -> Any:
+def _cpu_context(folder: str) -> int:
+    """Return the context for a CPU: what the model was made for, up to a bound; -1 where only vLLM knows."""
+    try:
+        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+        made_for = (config.get("text_config") or config)["max_position_embeddings"]
+        return min(int(made_for), _CPU_CONTEXT)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # vLLM has a sentence for it, or a default
+        return -1
+
+
+def _started(vllm: Any, folder: str, options: dict[str, Any]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return vllm.LLM(source.folder, trust_remote_code=False, **options)
+            return vllm.LLM(folder, trust_remote_code=False, **options)
     except Exception as error:  # whatever its parts raise; the reader needs the model and the reason
-        raise ModelError(f"{source.folder}: vLLM could not start with this model: {first_line(error)}") from error
+        raise ModelError(f"{folder}: vLLM could not start with this model: {first_line(error)}") from error
 
 
 def _stop(llm: Any) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from gtalign_env.sanitize import clean_text
+
 __all__ = ["FAILURES", "ChainFailure"]
 
 FAILURES: dict[str, str] = {
@@ -20,6 +22,7 @@ FAILURES: dict[str, str] = {
     "out_of_order": "the blocks stand in another order",
     "out_of_range": "a payoff is beyond the range that was asked for",
     "stray_text": "something stands between two blocks",
+    "too_long": "the reply is longer than the game takes",
     "trailing_text": "something stands behind the last block",
     "unannounced": "the analysis names no cell",
     "unclosed_block": "a block is opened and never closed",
@@ -40,15 +43,16 @@ class ChainFailure:
     kind: str
     """One of ``FAILURES``."""
     message: str
-    """What was expected and what came, for a person."""
+    """What was expected and what came, for a person; safe to print, whatever a model wrote."""
     position: int = 0
     """Where in the text, in characters from its beginning."""
     block: str = ""
     """The block that it is about; empty for none in particular."""
 
     def __post_init__(self) -> None:
-        """Keep to the declared kinds."""
+        """Keep to the declared kinds, and take out what could act on a terminal."""
         assert self.kind in FAILURES, self.kind
+        object.__setattr__(self, "message", clean_text(self.message))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the failure as JSON has it."""

@@ -12,7 +12,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gtalign_env.agents.chain.failures import ChainFailure
@@ -86,21 +86,22 @@ def read_payoffs(
         return _at(found, position)
     joint, sides = ("_", _PUBLISHED_SIDES) if published else ("|", _SIDES)
     wanted = {f"{row}{joint}{column}": (row, column) for row in rows for column in columns}
-    cells = _named(found, list(wanted), repairs, what="cells", strict=strict)
+    cells = _named(found, wanted, repairs, what="cells", strict=strict)
     if isinstance(cells, ChainFailure):
         return _at(cells, position)
     payoffs: dict[tuple[str, str], list[float]] = {}
     for key, cell in cells.items():
         if not isinstance(cell, dict):
             return _at(_failure("wrong_keys", f"cell {key}: expected an object, got {_short(cell)}"), position)
-        named = _named(cell, list(sides), repairs, what=f"sides in cell {key}", strict=strict)
+        named = _named(cell, sides, repairs, what=f"sides in cell {key}", strict=strict)
         if isinstance(named, ChainFailure):
             return _at(named, position)
-        numbers = [_number(named[side], f"cell {key}, {side}", repairs, strict=strict) for side in sides]
-        for number in numbers:
+        stated = payoffs[wanted[key]] = []
+        for side in sides:
+            number = _number(named[side], key, side, repairs, strict=strict)
             if isinstance(number, ChainFailure):
                 return _at(number, position)
-        payoffs[wanted[key]] = [number for number in numbers if isinstance(number, float)]
+            stated.append(number)
     user, assistant = ([[payoffs[row, column][side] for column in columns] for row in rows] for side in (0, 1))
     return Bimatrix(user, assistant, tuple(rows), tuple(columns)), list(dict.fromkeys(repairs))
 
@@ -176,7 +177,7 @@ def _literal(text: str) -> Any:
 
 
 def _named(
-    found: Mapping[Any, Any], wanted: list[str], repairs: list[str], *, what: str, strict: bool
+    found: Mapping[Any, Any], wanted: Collection[str], repairs: list[str], *, what: str, strict: bool
 ) -> dict[str, Any] | ChainFailure:
     """Return the values by the keys that are wanted, or say which are missing or too many."""
     twice = getattr(found, "twice", "")
@@ -184,7 +185,7 @@ def _named(
         return _failure("wrong_keys", f"{what}: {_short(twice)} stands there twice")
     if twice:
         repairs.append("wrong_keys: a key stands there twice, the last counts")
-    if found.keys() == set(wanted):
+    if len(found) == len(wanted) and all(map(found.__contains__, wanted)):
         return {key: found[key] for key in wanted}
     if not strict:
         plain = {_plain(key): value for key, value in found.items()}
@@ -205,7 +206,12 @@ def _plain(key: Any) -> str:
     return re.sub(r"\s+", "", key if isinstance(key, str) else _short(key)).casefold()
 
 
-def _number(value: Any, where: str, repairs: list[str], *, strict: bool) -> float | ChainFailure:
+def _number(value: Any, key: str, side: str, repairs: list[str], *, strict: bool) -> float | ChainFailure:
+    if (
+        type(value) in (int, float) and LOW <= value <= HIGH
+    ):  # nearly always; a bool is none of these, and NaN in no range
+        return float(value)
+    where = f"cell {key}, {side}"
     if isinstance(value, str) and not strict and len(value) <= 32:
         try:
             value = float(value)
@@ -236,7 +242,7 @@ def _at(failure: ChainFailure, position: int) -> ChainFailure:
 
 def _short(value: Any) -> str:
     try:
-        shown = value if isinstance(value, str) else repr(value)
+        shown = value if isinstance(value, str) and value.isprintable() else repr(value)
     except (ValueError, RecursionError):  # a number of thousands of digits, a list of thousands of lists
         shown = type(value).__name__
     return shown if len(shown) <= 40 else shown[:40] + "…"

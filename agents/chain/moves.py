@@ -60,6 +60,10 @@ class ChainMoves:
         if len(set(self.keys)) < len(self.keys):
             raise UsageError("chain moves: two cells would have the same key, because a name holds '|'")
 
+    def __hash__(self) -> int:
+        """Hash the cells, so that what follows from the moves can be remembered."""
+        return hash(self.keys)
+
     @property
     def rows(self) -> tuple[str, ...]:
         """Names of the user's moves."""

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gtalign_env.agents.assistants.llm import SYSTEM_PROMPT, mixed_seed, problem_of, without_prefix
+from gtalign_env.agents.assistants.llm import SYSTEM_PROMPT, mixed_seed, overlong, problem_of, without_prefix
 from gtalign_env.agents.backends import make_backend
 from gtalign_env.agents.chain.context import ChainContext, Steer
 from gtalign_env.agents.chain.failures import ChainFailure
@@ -18,8 +18,9 @@ from gtalign_env.agents.chain.record import chain_call, plain_call
 from gtalign_env.agents.chain.seat import Seat, TextSeat, take_seat
 from gtalign_env.agents.chain.settings import ChainSettings
 from gtalign_env.agents.chain.solving import Solved, solve_stated
+from gtalign_env.agents.chain.steering import PriceSteering
 from gtalign_env.agents.chain.tokens import TokenStatistics
-from gtalign_env.agents.chain.writer import ChainWriter, Draft
+from gtalign_env.agents.chain.writer import ChainWriter, Draft, ask_engine
 from gtalign_env.errors import ModelError, UsageError
 from gtalign_env.gauges import matching_move
 from gtalign_env.protocols import Backend, Generation, Info, Observation, Sampling, Scenario
@@ -63,7 +64,8 @@ class ChainAssistant:
     Args:
         backend: The engine, or a spec such as ``"transformers:PATH"``.
         sampling: Temperature, top_p and seed; tokens and stops follow from the blocks.
-        steer: Edits the stated matrix before it is solved.
+        steer: Edits the stated matrix before it is solved. With ``PriceSteering`` the model is told the pricing that it steers
+            from, whatever the user pays.
         statistics: Tokens by move that are known before the first episode.
         **settings: Fields of ``ChainSettings``.
 
@@ -96,7 +98,8 @@ class ChainAssistant:
         self.steer = steer
         usual = self.settings.mode == "none" or self.settings.criterion == ChainSettings.criterion
         by = "" if usual else f"/{self.settings.criterion}"
-        self.name = f"{self.backend.name}+{self.settings.mode}{by}"
+        steered = f"+{steer.name}" if isinstance(steer, PriceSteering) else ""
+        self.name = f"{self.backend.name}+{self.settings.mode}{by}{steered}"
         self.last_call: dict[str, Any] = {}
         self.last_calls: list[dict[str, Any]] = []
         self._known = copy.deepcopy(statistics) if statistics is not None else TokenStatistics()
@@ -164,7 +167,10 @@ class ChainAssistant:
                 f"on_mismatch={self.settings.on_mismatch!r}: nobody here reads moves from words; call sit(scenario, role) with a "
                 "scenario that has read_move(reply), or record mismatches"
             )
-        self.last_calls = [{} for _ in infos]
+        self.last_call, self.last_calls = (
+            {},
+            [{} for _ in infos],
+        )  # whatever is raised, nothing of an earlier turn stays
         actions = [self._seat.waiting for _ in infos]
         turns = [
             self._turn(place, observation, info)
@@ -213,7 +219,7 @@ class ChainAssistant:
                 continue
             assert draft.announced is not None
             announced = draft.announced[1]
-            actions[turn.place] = self._seat.action(announced, draft.response, draft.made)
+            actions[turn.place] = self._seat.action(announced, self._said(draft), draft.made)
             self._last[turn.place] = announced
             if self._seat.speaks:
                 self.statistics.add(draft.made or announced, self.backend.count_tokens(draft.response))
@@ -248,7 +254,7 @@ class ChainAssistant:
             self._seat.moves,
             mode=self.settings.mode,
             criterion=self.settings.criterion,
-            pricing=self._seat.pricing(turn.context.observation),
+            pricing=self._told(turn.context.observation),
             rules=self._seat.rules,
         )
         said = zlib.crc32(json.dumps(turn.messages).encode())
@@ -257,6 +263,11 @@ class ChainAssistant:
             context=turn.context,
             seed=mixed_seed(self._seed, said, attempt),
         )
+
+    def _told(self, observation: Observation) -> str:
+        """Return what the model is told of prices; where it is steered, what it would be without."""
+        told = self._seat.pricing(observation)
+        return self.steer.told if told and isinstance(self.steer, PriceSteering) else told
 
     def _sampling(self, attempt: int = 0) -> Sampling:
         if attempt == 0:
@@ -274,10 +285,18 @@ class ChainAssistant:
             game, self.settings.criterion, self._seat.moves, seed=draft.seed, steered=draft.steered is not None
         )
 
+    def _said(self, draft: Draft) -> str:
+        """Return what the game is told."""
+        return draft.text if self._seat.raw else draft.response
+
     def _compare(self, turn: _Turn, *, final: bool) -> None:
         """Hold the reply against the announcement; whether a mismatch is a failure is a matter of the settings."""
         draft = turn.draft
         if draft.failure is not None or draft.announced is None:
+            return
+        if problem := overlong(self._said(draft)):  # nobody could read it: it cannot be said
+            place = draft.text.rfind("<response>")
+            draft.failure = ChainFailure(kind="too_long", block="response", position=place, message=problem)
             return
         announced = draft.announced[1]
         draft.made = self._seat.read(draft.response) if self._seat.speaks else announced
@@ -311,7 +330,7 @@ class ChainAssistant:
             else SYSTEM_PROMPT
         )
         system = {"role": "system", "content": told}
-        made = self.backend.generate([[system, *turn.messages] for turn in turns], asked) if turns else []
+        made = ask_engine(self.backend, [[system, *turn.messages] for turn in turns], asked) if turns else []
         failures = []
         for turn, generation in zip(turns, made, strict=True):
             call = plain_call(generation, settings=self._recorded())
@@ -337,6 +356,7 @@ class ChainAssistant:
             "seed": self._seed,
             "mode": self.settings.mode,
             "criterion": self.settings.criterion,
+            **({"steering": self.steer.as_dict()} if isinstance(self.steer, PriceSteering) else {}),
         }
 
 

@@ -5,6 +5,7 @@ The form is shown with placeholders: an example matrix would be copied, whatever
 
 from __future__ import annotations
 
+import functools
 from typing import Literal
 
 from gtalign_env.agents.chain.matrix import HIGH, LOW
@@ -57,6 +58,7 @@ _FREE = 1e-6
 _STRATEGIC = "You are the assistant in a game with one other player, the user. These are its rules:"
 
 
+@functools.lru_cache(maxsize=256)  # the same at nearly every turn
 def instructions(
     moves: ChainMoves,
     *,

@@ -19,7 +19,7 @@ def chain_call(drafts: Sequence[Draft], *, settings: Mapping[str, Any], kept: bo
 
     Args:
         drafts: All attempts at this turn's chain, in order; at least one.
-        settings: ``backend``, ``seed``, ``mode`` and ``criterion``.
+        settings: ``backend``, ``seed``, ``mode`` and ``criterion``, and ``steering`` where prices are steered.
         kept: Whether the announced move was made; ``None`` where that is not known.
 
     Returns:
@@ -51,6 +51,7 @@ def chain_call(drafts: Sequence[Draft], *, settings: Mapping[str, Any], kept: bo
             "tokens": dict(draft.tokens),
             "matrix": None if draft.game is None else matrix_dict(draft.game),
             "steered": None if draft.steered is None else matrix_dict(draft.steered),
+            **({"steering": settings["steering"]} if "steering" in settings else {}),
             "solution": _solution(draft),
             "announced": draft.announced[1] if draft.announced is not None else "",
             "made": draft.made,
@@ -97,7 +98,9 @@ def _stage(stage: Stage, whole: Sequence[int]) -> dict[str, Any]:
         "block": stage.block,
         "start": start,
         "token_ids": list(made.token_ids),
-        "logprobs": [round(logprob, _DECIMALS) for logprob in made.logprobs],
+        "logprobs": [
+            logprob and round(logprob, _DECIMALS) for logprob in made.logprobs
+        ],  # 0 where nothing was to choose
         "finish_reason": made.finish_reason,
         "seconds": made.seconds,
         "error": made.error,

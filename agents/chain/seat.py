@@ -30,6 +30,8 @@ class Seat(Protocol):
     """The rules in words; empty in a chat."""
     speaks: bool
     """Whether a reply is written, or the announced move is all."""
+    raw: bool
+    """Whether the game wants the whole message, all blocks, and has the user read the response."""
     waiting: Any
     """The action when it is not the assistant's turn."""
 
@@ -70,6 +72,7 @@ class TextSeat:
         moves: Rows and columns of the matrix.
         names: The environment's own moves by index.
         reader: From a reply to the name of the move that it makes; ``None`` where nobody can tell before it is sent.
+        raw: Whether the game wants the whole message (a scenario's ``reads_raw``).
 
     Example:
         >>> from gtalign_env.agents.chain.moves import make_moves
@@ -86,8 +89,11 @@ class TextSeat:
         moves: ChainMoves,
         names: tuple[str, ...] = _MOVES,
         reader: Callable[[str], str] | None = None,
+        *,
+        raw: bool = False,
     ) -> None:
         self.moves = moves
+        self.raw = raw
         self._names = names
         self._reader = reader
 
@@ -158,6 +164,7 @@ class MatrixSeat:
     """
 
     speaks = False
+    raw = False
     waiting = 0
     reads = True
 
@@ -230,4 +237,5 @@ def take_seat(scenario: Scenario, role: Role, moves: ChainMoves) -> Seat:
     if scenario.view != "text":
         return MatrixSeat(scenario)
     reader: Callable[[str], str] | None = getattr(scenario, "read_move", None)
-    return TextSeat(moves, tuple(scenario.moves("assistant")), reader)
+    raw = bool(getattr(scenario, "reads_raw", False))
+    return TextSeat(moves, tuple(scenario.moves("assistant")), reader, raw=raw)

@@ -8,21 +8,25 @@ added. An edit that is the same in every cell can change no choice of a criterio
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gtalign_env.agents.chain.context import ChainContext
+from gtalign_env.agents.chain.prompt import price_words
 from gtalign_env.agents.chain.tokens import TokenStatistics
 from gtalign_env.errors import UsageError
 from gtalign_env.games.bimatrix import Bimatrix
 from gtalign_env.payoffs import Grounded
 from gtalign_env.pricing import charge, make_pricing
 from gtalign_env.protocols import PricingPolicy
+from gtalign_env.sight import squashed_pricing
 from gtalign_env.solution.criteria import welfare_of
+from gtalign_env.specs import to_spec
 from gtalign_env.types import CHARACTERS_PER_TOKEN, Outcome
 from gtalign_env.welfare import make_welfare
 from gtalign_env.welfare.criteria import Linear, Utilitarian
@@ -160,7 +164,7 @@ def direction(criterion: str, *, sensitivity: float = 1.0) -> Literal[-1, 0, 1] 
         >>> direction("stackelberg:assistant"), direction("welfare:utilitarian"), direction("welfare:linear:weight=0.8")
         (1, 0, -1)
     """
-    if criterion == "stackelberg:assistant":
+    if criterion in ("stackelberg", "stackelberg:assistant"):
         return 1
     name, _, argument = criterion.partition(":")
     if name != "welfare" or not argument:
@@ -203,6 +207,28 @@ class PriceSteering:
         _at_least(self.sensitivity, "sensitivity")
         _at_least(self.scale, "scale", above=True)
         _at_least(self.margin, "margin")
+
+    @property
+    def name(self) -> str:
+        """What a player that is steered is called besides, e.g. ``steer:per_token``."""
+        return f"steer:{to_spec(make_pricing(self.pricing_to))}"
+
+    @functools.cached_property
+    def told(self) -> str:
+        """What the model is told of prices, in the words of a game under ``pricing_from``."""
+        shown = squashed_pricing(make_pricing(self.pricing_from))  # as an observation has it
+        session, per_1000, per_request = (float(x) / (1.0 - float(x)) if x < 1.0 else math.inf for x in shown)
+        return price_words(per_1000, per_request, session)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as a record holds them: prices as specs.
+
+        Example:
+            >>> PriceSteering(pricing_from="subscription", pricing_to="per_token").as_dict()["pricing_to"]
+            'per_token'
+        """
+        prices = {field: to_spec(make_pricing(getattr(self, field))) for field in ("pricing_from", "pricing_to")}
+        return {**prices, "sensitivity": self.sensitivity, "scale": self.scale, "margin": self.margin}
 
     def __call__(self, matrix: Bimatrix, context: ChainContext) -> Bimatrix:
         """Return the matrix to be solved, by what is known of this turn."""

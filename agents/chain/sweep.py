@@ -56,6 +56,7 @@ def sweep(
     criterion: str = "welfare:cobb_douglas",
     decide: Decide | None = None,
     chosen_by: str = "",
+    player: str = "",
     tokens: TokenStatistics | None = None,
     sensitivity: float = 1.0,
     scale: float = 1.0,
@@ -72,6 +73,7 @@ def sweep(
         criterion: What chooses, and by whose welfare function choices are valued.
         decide: What chooses instead; the criterion when ``None``.
         chosen_by: Its name.
+        player: Who stated the matrices. Those of several players are better swept one by one: each has its own tokens.
         tokens: The model's statistics; made of the turns themselves when ``None``.
         sensitivity: As in ``steer``.
         scale: As in ``steer``; stated payoffs are divided by it.
@@ -119,6 +121,8 @@ def sweep(
         points=tuple(points),
         tokens_by_move={name: seen.expected(name) for name in moves},
         claim=direction(criterion, sensitivity=sensitivity) if claims else None,
+        player=player,
+        against=tuple(sorted({to_spec(run.told_to(turn)) for turn in run.turns})),
     )
 
 
@@ -214,8 +218,12 @@ class _Run:
                 last |= {place: max(play, key=_chance)[1] for place, play in zip(living, plays, strict=True) if play}
         return made
 
+    def told_to(self, turn: ChainTurn) -> PricingPolicy:
+        """Return the pricing under which a turn's matrix was stated."""
+        return self.told or make_pricing(turn.told or turn.pricing)
+
     def _steered(self, turn: ChainTurn, to: PricingPolicy | None, held: str) -> Bimatrix:
-        told = self.told or make_pricing(turn.pricing)
+        told = self.told_to(turn)
         steering = PriceSteering(
             pricing_from=told,
             pricing_to=told if to is None else to,
@@ -293,7 +301,7 @@ def _usable(turn: ChainTurn, told: PricingPolicy | None) -> bool:
     if turn.matrix is None:
         return False
     try:
-        return told is not None or make_pricing(turn.pricing) is not None
+        return told is not None or make_pricing(turn.told or turn.pricing) is not None
     except UsageError:
         return False
 

@@ -25,7 +25,7 @@ def sweep_figure(sweeps: Sequence[Sweep], *, title: str = "") -> Figure:
     """Draw sweeps over the same rates: one line style for each.
 
     Args:
-        sweeps: At least one; the shares of moves are those of the first.
+        sweeps: At least one; the shares of moves are those of the first. Where they are several players', their names are told.
         title: The figure's heading.
 
     Raises:
@@ -46,12 +46,13 @@ def sweep_figure(sweeps: Sequence[Sweep], *, title: str = "") -> Figure:
     figure = Figure(figsize=(8.0, 9.6), dpi=150, layout="constrained")
     panels = figure.subplots(4, 1, sharex=True, height_ratios=(3, 2, 1.4, 3))
     payoffs, tokens, switched, shares = panels
+    several = len({made.player for made in sweeps}) > 1
     for made, style in zip(sweeps, _cycled(len(sweeps)), strict=True):
-        suffix = f" ({made.chosen_by})" if len(sweeps) > 1 else ""
+        suffix = f" ({made.label(player=several)})" if len(sweeps) > 1 else ""
         for name, color in (("user", USER_COLOR), ("assistant", ASSISTANT_COLOR), ("welfare", INK)):
             _line(payoffs, made, name, label=name + suffix, color=color, linestyle=style)
         for axes, name in ((tokens, "tokens"), (switched, "switched")):
-            _line(axes, made, name, label=suffix.strip(" ()") or "_", color=INK, linestyle=style)
+            _line(axes, made, name, label=suffix.strip()[1:-1] or "_", color=INK, linestyle=style)
     _stacked(shares, sweeps[0])
     payoffs.set_ylabel("stated payoff (utils)", color=INK)
     tokens.set_ylabel("expected tokens", color=INK)

@@ -69,6 +69,10 @@ class Sweep:
     """The expected tokens that were multiplied by the price."""
     claim: int | None = None
     """What theory says about tokens as the price rises (see ``steering.direction``)."""
+    player: str = ""
+    """Whose matrices they are, where that is said."""
+    against: tuple[str, ...] = ()
+    """Under which pricings they were stated, as specs: what the choices at every rate are compared with."""
 
     @property
     def trend(self) -> int | None:
@@ -82,6 +86,16 @@ class Sweep:
     def as_claimed(self) -> bool | None:
         """Whether tokens went where theory says; ``None`` where it says nothing."""
         return None if self.claim is None or not self.points else self.trend in (0, self.claim)
+
+    def label(self, *, player: bool) -> str:
+        """Return who chose, and with ``player`` also in whose matrices.
+
+        Example:
+            >>> made = Sweep(setting="", chosen_by="nash", welfare="", turns=0, skipped=0, points=(), player="fake:chain+solver")
+            >>> made.label(player=True)
+            'fake:chain+solver · nash'
+        """
+        return f"{self.player} · {self.chosen_by}" if player and self.player else self.chosen_by
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON has it."""

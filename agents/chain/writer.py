@@ -8,7 +8,7 @@ model writes the tags itself. Either way a chain that is halted goes on from the
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gtalign_env.agents.backends.prompts import NOTHING
@@ -20,11 +20,12 @@ from gtalign_env.agents.chain.moves import ChainMoves
 from gtalign_env.agents.chain.parse import announced_cell, parse_chain, parse_head, unannounced
 from gtalign_env.agents.chain.prompt import Mode
 from gtalign_env.agents.chain.solving import Solved
-from gtalign_env.errors import UsageError
+from gtalign_env.errors import ModelError, UsageError
 from gtalign_env.games.bimatrix import Bimatrix
 from gtalign_env.protocols import Backend, Continuation, Conversation, Generation, Sampling
+from gtalign_env.sanitize import clean_text
 
-__all__ = ["ChainBudget", "ChainWriter", "Draft", "Stage"]
+__all__ = ["ChainBudget", "ChainWriter", "Draft", "Stage", "ask_engine"]
 
 _CELL_TOKENS = 32
 """Tokens of a cell in a payoff block, at most about: a key, two names, two numbers, braces."""
@@ -283,10 +284,39 @@ class ChainWriter:
             draft.failure = unannounced(Block(draft.blocks["analyze"], start))
 
     def _generate(self, asked: list[Any], sampling: Sampling) -> list[Generation]:
-        return self.backend.generate(asked, sampling)
+        return ask_engine(self.backend, asked, sampling)
 
     def _count(self, generation: Generation) -> int:
         return len(generation.token_ids) or (self.backend.count_tokens(generation.text) if generation.text else 0)
+
+
+def ask_engine(backend: Backend, asked: Sequence[Any], sampling: Sampling) -> list[Generation]:
+    """Ask an engine. Where the call itself fails, out of memory for one, that is said in the generation of every row.
+
+    Raises:
+        UsageError: The engine was not asked as it should be.
+
+    Example:
+        >>> from gtalign_env.agents.backends import RulesBackend
+        >>> def broken(conversation):
+        ...     raise MemoryError
+        >>> ask_engine(RulesBackend(broken), [[{"role": "user", "content": "Hi"}]], Sampling())[0].error
+        'MemoryError'
+    """
+    try:
+        return backend.generate(asked, sampling)
+    except UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a failure of the engine is data
+        kind = "" if isinstance(error, ModelError) else type(error).__name__
+        reason = clean_text(": ".join(filter(None, (kind, str(error)))))
+        return [
+            Generation(text="", finish_reason="error", error=reason, conversation=_conversation(item)) for item in asked
+        ]
+
+
+def _conversation(asked: Any) -> tuple[Mapping[str, str], ...]:
+    return asked.after.conversation if isinstance(asked, Continuation) else tuple(asked)
 
 
 def _alive(drafts: Iterable[Draft]) -> list[Draft]:

@@ -6,8 +6,10 @@ import dataclasses
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gtalign_env.errors import UsageError
+from gtalign_env.finite import FiniteScenario
 from gtalign_env.protocols import Info, Observation, Scenario
 from gtalign_env.types import Role
 
@@ -82,6 +84,23 @@ class FixedPlayer:
             UsageError: The game has no such move.
         """
         self._index, self._names = find_move(scenario, role, self.move), tuple(scenario.moves(role))
+
+    def chances(self, scenario: FiniteScenario, role: Role) -> NDArray[np.float64]:
+        """Return the chance of each move in each public state of a compiled game, (S, moves).
+
+        Raises:
+            UsageError: The game has no such move.
+
+        Example:
+            >>> from gtalign_env.registration import make_scenario
+            >>> FixedPlayer(move="defect").chances(make_scenario("prisoners_dilemma"), "user")[0].tolist()
+            [0.0, 1.0]
+        """
+        names, move = scenario.moves(role), find_move(scenario, role, self.move)
+        mask = scenario.tables.user_mask if role == "user" else scenario.tables.assistant_mask
+        made = [or_nearest(move, np.flatnonzero(legal), names) for legal in mask]
+        chances: NDArray[np.float64] = np.eye(len(names))[made]
+        return chances
 
     def reset(self, seed: int) -> None:
         """Begin a new episode; nothing is left to chance."""

@@ -6,7 +6,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from gtalign_env.protocols import Policy
+from gtalign_env.errors import UsageError
+from gtalign_env.finite import FiniteScenario
+from gtalign_env.kernels import UserKernel, memoryless
+from gtalign_env.protocols import Policy, PricingPolicy
 from gtalign_env.registration import PLAYERS
 from gtalign_env.specs import from_spec
 from gtalign_env.types import UserType
@@ -71,6 +74,21 @@ class PlayerPersona:
     def policy(self, user_type: UserType | None) -> Policy:
         """Return a fresh player."""
         return make_player(self.spec)
+
+    def kernels(self, scenario: FiniteScenario, pricing: PricingPolicy) -> tuple[UserKernel, ...]:
+        """Return what it does in a compiled game, if it remembers nothing: one user kernel per θ that the scenario draws.
+
+        Raises:
+            UsageError: The player goes by what has happened, or the game has no such move.
+        """
+        player = make_player(self.spec)
+        chances = getattr(player, "chances", None)
+        if chances is None:
+            raise UsageError(
+                f"player {self.name!r} goes by more than the public state, so it is no user kernel: take 'random' or "
+                "'fixed:MOVE' in the user's chair, or play against it without solving"
+            )
+        return memoryless(self.name, scenario, chances(scenario, "user"))
 
 
 def split_specs(text: str) -> list[str]:

@@ -6,8 +6,11 @@ import dataclasses
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from gtalign_env.finite import FiniteScenario
 from gtalign_env.protocols import Info, Observation
+from gtalign_env.types import Role
 
 __all__ = ["UniformPlayer"]
 
@@ -30,6 +33,12 @@ class UniformPlayer:
     def __post_init__(self) -> None:
         """Be ready to play."""
         self.reset(0)
+
+    def chances(self, scenario: FiniteScenario, role: Role) -> NDArray[np.float64]:
+        """Return the chance of each move in each public state of a compiled game, (S, moves)."""
+        legal = scenario.tables.user_mask if role == "user" else scenario.tables.assistant_mask
+        chances: NDArray[np.float64] = legal / legal.sum(axis=1, keepdims=True).clip(min=1)
+        return chances
 
     def reset(self, seed: int) -> None:
         """Begin a new episode."""

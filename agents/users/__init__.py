@@ -2,7 +2,8 @@
 
 from gtalign_env.agents.users.card import Card, Character, TypeEntry, Wording
 from gtalign_env.agents.users.card_file import parse_card, read_card
-from gtalign_env.agents.users.fidelity import Fidelity, fidelity
+from gtalign_env.agents.users.fidelity import Fidelity, FidelityMeter, fidelity
+from gtalign_env.agents.users.kernel import population_kernels
 from gtalign_env.agents.users.population import Population, load_persona, population
 from gtalign_env.agents.users.random_user import RandomPersona
 from gtalign_env.agents.users.scripted import ScriptedPersona
@@ -15,6 +16,7 @@ __all__ = [
     "Card",
     "Character",
     "Fidelity",
+    "FidelityMeter",
     "Population",
     "RandomPersona",
     "ScriptedPersona",
@@ -26,5 +28,6 @@ __all__ = [
     "parse_card",
     "persona_from_card",
     "population",
+    "population_kernels",
     "read_card",
 ]

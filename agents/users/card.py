@@ -274,11 +274,23 @@ class TypeEntry:
 
     def draw(self, rng: Any) -> UserType:
         """Return the type with every spread field moved to one of five levels, drawn from ``rng``."""
-        moved = {}
-        for field, change in sorted(self.spread.items()):
-            level = SPREAD_LEVELS[int(rng.integers(len(SPREAD_LEVELS)))]
-            moved[field] = round(getattr(self.user_type, field) * (1.0 + change * level), 9)
-        return dataclasses.replace(self.user_type, **moved) if moved else self.user_type
+        return self.moved(
+            {field: SPREAD_LEVELS[int(rng.integers(len(SPREAD_LEVELS)))] for field in sorted(self.spread)}
+        )
+
+    def moved(self, levels: Mapping[str, float]) -> UserType:
+        """Return the type with every spread field moved by a share, from -1 to 1, of its largest change.
+
+        Example:
+            >>> entry = TypeEntry(user_type=UserType(ideal_tokens=100.0), spread={"ideal_tokens": 0.2})
+            >>> entry.moved({"ideal_tokens": -1.0}).ideal_tokens
+            80.0
+        """
+        fields = {
+            field: round(getattr(self.user_type, field) * (1.0 + self.spread[field] * level), 9)
+            for field, level in levels.items()
+        }
+        return dataclasses.replace(self.user_type, **fields) if fields else self.user_type
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

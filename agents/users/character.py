@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gtalign_env.agents.users.card import Character, Reactions
-from gtalign_env.types import AssistantMove, UserType
+from gtalign_env.types import REACTIONS, AssistantMove, UserType
 
-__all__ = ["Heard", "react", "truthful_reaction"]
+__all__ = ["Heard", "react", "reaction_chances", "truthful_reaction"]
 
 _OPPOSITE = {
     "none": "none",
@@ -96,11 +96,35 @@ def react(character: Character, heard: Heard, user_type: UserType, ideal_tokens:
     truth = truthful_reaction(character.reactions, heard, user_type, ideal_tokens)
     if heard.move is not None and heard.move.act == "CQ" and annoyed < character.reactions.dislikes_questions:
         truth = "off_target"
-    said = truth
-    if heard.items and lying >= character.honesty:
-        lie: str = getattr(character.lies, heard.sort)
-        said = _OPPOSITE[truth] if lie == "opposite" else lie
+    said = _lie(character, heard, truth) if heard.items and lying >= character.honesty else truth
     return said if silent < character.expressiveness else "none"
+
+
+def reaction_chances(character: Character, heard: Heard, user_type: UserType, ideal_tokens: float) -> tuple[float, ...]:
+    """Return the distribution over ``REACTIONS`` that ``react`` draws from.
+
+    Example:
+        >>> reaction_chances(Character(expressiveness=0.75), Heard(items={"time": -0.1}), UserType(), 60.0)
+        (0.25, 0.0, 0.0, 0.0, 0.75)
+    """
+    rules = character.reactions
+    annoyed = rules.dislikes_questions if heard.move is not None and heard.move.act == "CQ" else 0.0
+    honest = character.honesty if heard.items else 1.0
+    chances = dict.fromkeys(REACTIONS, 0.0)
+    for truth, chance in (
+        (truthful_reaction(rules, heard, user_type, ideal_tokens), 1.0 - annoyed),
+        ("off_target", annoyed),
+    ):
+        chances[truth] += chance * honest * character.expressiveness
+        chances[_lie(character, heard, truth)] += chance * (1.0 - honest) * character.expressiveness
+    chances["none"] += 1.0 - character.expressiveness
+    return tuple(chances.values())
+
+
+def _lie(character: Character, heard: Heard, truth: str) -> str:
+    """Return what an untrue reaction says about a reply."""
+    lie: str = getattr(character.lies, heard.sort)
+    return _OPPOSITE[truth] if lie == "opposite" else lie
 
 
 def _length_item(heard: Heard, user_type: UserType, ideal_tokens: float) -> float:

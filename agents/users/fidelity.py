@@ -19,7 +19,7 @@ from gtalign_env.errors import UsageError
 from gtalign_env.metrics import Interval, bootstrap
 from gtalign_env.types import ASSISTANT, USER, UserMove, UserType
 
-__all__ = ["Fidelity", "Rate", "fidelity"]
+__all__ = ["Fidelity", "FidelityMeter", "Rate", "fidelity"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,46 +128,97 @@ def fidelity(
         >>> found.episodes, found.leaks.count, found.unusable.count
         (2, 0, 0)
     """
-    if env.scenario.view != "text":
-        raise UsageError("fidelity: expected an environment of the text view: in the other one nobody speaks")
-    count, lines = 0, list[_Line]()
-    for number, episode in enumerate(episodes):
-        found = list(_lines(number, episode, env))
-        count += bool(found)
-        lines += found
-    if not lines:
+    meter = FidelityMeter(seed=seed, level=level, resamples=resamples)
+    _check_view(env)
+    for episode in episodes:
+        meter.add(episode, env)
+    found = meter.result()
+    if found is None:
         raise UsageError(
             "fidelity: no voice speaks in these episodes: expected users such as concise@transformers:PATH"
         )
-    rng = np.random.default_rng(seed)
+    return found
 
-    def rate(cases: Iterable[tuple[Hashable, bool]]) -> Rate:
-        return _rate(list(cases), rng, level, resamples)
 
-    said = [line for line in lines if line.said]
-    staying = [line for line in said if "LEAVE" not in (line.read.form, line.twin.form)]
-    vague = [line for line in said if line.twin.form == "VQ" and not line.asked]
-    tries = [(line.episode, attempt["problem"]) for line in lines for attempt in line.attempts]
-    return Fidelity(
-        episodes=count,
-        lines=len(lines),
-        same_move=rate((line.episode, line.read == line.twin) for line in said),
-        same_form=rate((line.episode, line.read.form == line.twin.form) for line in said),
-        same_reaction=rate((line.episode, line.read.reaction == line.twin.reaction) for line in staying),
-        leaks=rate((line.episode, leak) for line in lines for leak in line.leaks),
-        told_early=rate((line.episode, line.read.form == "DQ") for line in vague),
-        premature_ends=rate((line.episode, line.read.form == "LEAVE") for line in said if line.twin.form != "LEAVE"),
-        late_ends=rate((line.episode, line.read.form != "LEAVE") for line in said if line.twin.form == "LEAVE"),
-        unusable=rate((episode, problem in ("failed", "empty")) for episode, problem in tries),
-        fell_back=rate((line.episode, line.fell_back) for line in lines),
-    )
+class FidelityMeter:
+    """The same, episode by episode, for runs that are still going on.
+
+    Args:
+        seed: As in ``fidelity``.
+        level: As in ``fidelity``.
+        resamples: As in ``fidelity``.
+
+    Example:
+        >>> FidelityMeter().result() is None
+        True
+    """
+
+    def __init__(self, *, seed: int = 0, level: float = 0.95, resamples: int = 1000) -> None:
+        self._settings = (seed, level, resamples)
+        self._lines: list[_Line] = []
+        self._episodes = self._voiced = 0
+
+    def add(self, episode: Episode, env: GameEnv) -> None:
+        """Count one episode; it is played again in ``env``, an environment of its game, to read what was said.
+
+        Raises:
+            UsageError: The game is played by moves.
+        """
+        self._episodes += 1
+        if _is_voiced(episode):
+            _check_view(env)
+            found = list(_lines(self._episodes, episode, env))
+            self._voiced += bool(found)
+            self._lines += found
+
+    def result(self) -> Fidelity | None:
+        """Return what was found; ``None`` where no voice speaks."""
+        if not self._lines:
+            return None
+        seed, level, resamples = self._settings
+        rng = np.random.default_rng(seed)
+
+        def rate(cases: Iterable[tuple[Hashable, bool]]) -> Rate:
+            return _rate(list(cases), rng, level, resamples)
+
+        lines = self._lines
+        said = [line for line in lines if line.said]
+        staying = [line for line in said if "LEAVE" not in (line.read.form, line.twin.form)]
+        vague = [line for line in said if line.twin.form == "VQ" and not line.asked]
+        tries = [(line.episode, attempt["problem"]) for line in lines for attempt in line.attempts]
+        return Fidelity(
+            episodes=self._voiced,
+            lines=len(lines),
+            same_move=rate((line.episode, line.read == line.twin) for line in said),
+            same_form=rate((line.episode, line.read.form == line.twin.form) for line in said),
+            same_reaction=rate((line.episode, line.read.reaction == line.twin.reaction) for line in staying),
+            leaks=rate((line.episode, leak) for line in lines for leak in line.leaks),
+            told_early=rate((line.episode, line.read.form == "DQ") for line in vague),
+            premature_ends=rate(
+                (line.episode, line.read.form == "LEAVE") for line in said if line.twin.form != "LEAVE"
+            ),
+            late_ends=rate((line.episode, line.read.form != "LEAVE") for line in said if line.twin.form == "LEAVE"),
+            unusable=rate((episode, problem in ("failed", "empty")) for episode, problem in tries),
+            fell_back=rate((line.episode, line.fell_back) for line in lines),
+        )
+
+
+def _is_voiced(episode: Episode) -> bool:
+    return any("voice" in call for call in (_failed(episode), *(step.user.model for step in episode.steps)))
+
+
+def _failed(episode: Episode) -> Mapping[str, Any]:
+    return episode.failed_call if episode.error.get("where") == USER else {}
+
+
+def _check_view(env: GameEnv) -> None:
+    if env.scenario.view != "text":
+        raise UsageError("fidelity: expected an environment of the text view: in the other one nobody speaks")
 
 
 def _lines(number: int, episode: Episode, env: GameEnv) -> Iterator[_Line]:
     """Yield an episode's voiced lines; the game is played again, because reading takes the state of the table."""
-    failed = episode.failed_call if episode.error.get("where") == USER else {}
-    if not any("voice" in call for call in (failed, *(step.user.model for step in episode.steps))):
-        return
+    failed = _failed(episode)
     _, infos = env.reset(seed=episode.seed, options=dict(episode.reset_options))
     for step in episode.steps:
         if "voice" in step.user.model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,21 +14,26 @@ from gtalign_env.agents.players.making import PlayerPersona, is_player, split_sp
 from gtalign_env.agents.users.shipped import DEFAULT_SHARES, persona_from_card
 from gtalign_env.agents.users.voiced import VoicedPersona, split_voice
 from gtalign_env.errors import GtalignError, UnknownNameError, UsageError
-from gtalign_env.protocols import Persona
-from gtalign_env.registration import PERSONAS, PLAYERS
+from gtalign_env.protocols import Backend, Persona
+from gtalign_env.registration import BACKENDS, PERSONAS, PLAYERS
 
-__all__ = ["Population", "load_persona", "population"]
+__all__ = ["Population", "load_persona", "population", "shares"]
 
+_SCRIPTED = "@fake:scripted="
 _MEMBERS = ("name", "description", "sample_type", "policy")
 
 
-def load_persona(spec: str | Persona, **voice: Any) -> Persona:
+MakeEngine = Callable[[str], Backend]
+
+
+def load_persona(spec: str | Persona, *, make_engine: MakeEngine | None = None, **voice: Any) -> Persona:
     """Return a persona from what people write for one.
 
     Args:
         spec: A registered name; a player of either chair with its settings (``quantal:rationality=2``);
             ``path/to/card.toml``; ``path/to/file.py:ClassName`` (the class may be left out where the file has only one);
             ``module:ClassName``; any of these with a model's voice (``concise@transformers:PATH``); or a persona.
+        make_engine: Makes the engine of a voice from its spec; the usual one when ``None``.
         **voice: Settings of a voice that ``spec`` names (see ``VoicedPersona``), e.g. ``lead="model"``.
 
     Raises:
@@ -46,15 +51,33 @@ def load_persona(spec: str | Persona, **voice: Any) -> Persona:
         return _as_persona(PERSONAS.get(spec), spec)
     voiced = split_voice(spec)
     if voiced is not None:
-        return VoicedPersona(load_persona(voiced[0]), voiced[1], **voice)
+        engine = voiced[1] if make_engine is None else make_engine(voiced[1])
+        return VoicedPersona(load_persona(voiced[0]), engine, **voice)
     if is_player(spec):
         return PlayerPersona(spec)
     if spec.endswith(".toml"):
         return persona_from_card(spec)
+    if "@" in spec and not is_python_spec(spec):
+        raise _no_voice(spec)
     if ":" in spec or is_python_spec(spec):
         return _as_persona(load_object(spec, wanted=_MEMBERS), spec)
     known = {*PERSONAS, *PLAYERS, "PATH.toml", "FILE.py:Class", "module:Class"}
     raise UnknownNameError("persona or player", spec, known)
+
+
+def _no_voice(spec: str) -> UsageError:
+    """Return what is wrong with a string that looks like a persona with a voice."""
+    persona, _, voice = spec.partition("@")
+    backend = voice.partition(":")[0]
+    if not persona:
+        return UsageError(f"persona {spec!r}: expected who speaks in front of the @, e.g. concise{spec}")
+    if backend not in BACKENDS:
+        got = f"there is no engine {backend!r}" if backend else "there is none"
+        known = ", ".join(BACKENDS)
+        return UsageError(
+            f"persona {spec!r}: expected an engine behind the @ ({known}), e.g. {persona}@openai:MODEL; {got}"
+        )
+    return UsageError(f"persona {spec!r}: expected ':' and a model behind the engine, e.g. {persona}@{backend}:MODEL")
 
 
 def _as_persona(thing: Any, spec: str) -> Persona:
@@ -117,12 +140,13 @@ class Population:
         return f"<Population {self.name}>"
 
 
-def population(spec: Any = None, **voice: Any) -> Population:
+def population(spec: Any = None, *, make_engine: MakeEngine | None = None, **voice: Any) -> Population:
     """Return the population that a name, a list with weights or a mapping stands for.
 
     Args:
         spec: ``None`` or ``"default"``; a persona or anything that ``load_persona`` takes; a comma list such as
             ``"concise=2,mine.toml=1"``; a list; or a mapping from persona to weight.
+        make_engine: See ``load_persona``.
         **voice: Settings of the voices that ``spec`` names (see ``VoicedPersona``), e.g. ``lead="model"``.
 
     Raises:
@@ -139,14 +163,46 @@ def population(spec: Any = None, **voice: Any) -> Population:
     if spec is None or spec == "default":
         spec = DEFAULT_SHARES
     if isinstance(spec, str):
-        spec = dict(map(_weighted, split_specs(spec)))
+        spec = shares(spec)
+
+    def load(one: Any) -> Persona:
+        return load_persona(one, make_engine=make_engine, **voice)
+
     if isinstance(spec, Mapping):
-        return Population([(load_persona(persona, **voice), weight) for persona, weight in spec.items()])
+        return Population([(load(persona), weight) for persona, weight in spec.items()])
     if isinstance(spec, Persona):
-        return Population([(load_persona(spec, **voice), 1.0)])
+        return Population([(load(spec), 1.0)])
     if isinstance(spec, Iterable):
-        return Population([(load_persona(persona, **voice), 1.0) for persona in spec])
+        return Population([(load(persona), 1.0) for persona in spec])
     raise UsageError(f"population: expected a name, a comma list with weights, a mapping or a persona, got {spec!r}")
+
+
+def shares(text: str) -> dict[str, float]:
+    """Return the personas of a comma list with their weights.
+
+    What a scripted voice says (``NAME@fake:scripted=…``) may hold commas; it ends where a persona is named.
+
+    Raises:
+        UsageError: A weight is no number.
+
+    Example:
+        >>> shares("concise=2,detailed")
+        {'concise': 2.0, 'detailed': 1.0}
+        >>> list(shares("concise@fake:scripted=Hi, there,detailed"))
+        ['concise@fake:scripted=Hi, there', 'detailed']
+    """
+    parts: list[str] = []
+    for part in split_specs(text):
+        if parts and _SCRIPTED in parts[-1] and not _names_persona(part):
+            parts[-1] += f", {part}"
+        else:
+            parts.append(part)
+    return dict(map(_weighted, parts))
+
+
+def _names_persona(part: str) -> bool:
+    name = part.partition("=")[0].strip()
+    return name in PERSONAS or is_player(name) or name.endswith(".toml") or is_python_spec(name) or "@" in name
 
 
 def _weighted(part: str) -> tuple[str, float]:

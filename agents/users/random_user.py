@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from gtalign_env.agents.players.uniform import UniformPlayer
+from gtalign_env.finite import FiniteScenario
+from gtalign_env.kernels import UserKernel, memoryless
+from gtalign_env.protocols import PricingPolicy
 from gtalign_env.types import UserType
 
 __all__ = ["RandomPersona"]
@@ -34,6 +38,10 @@ class RandomPersona:
     def policy(self, user_type: UserType | None) -> RandomPersona:
         """Return a fresh player."""
         return type(self)()
+
+    def kernels(self, scenario: FiniteScenario, pricing: PricingPolicy) -> tuple[UserKernel, ...]:
+        """Return what it does in a compiled game: one user kernel per θ that the scenario draws."""
+        return memoryless(self.name, scenario, UniformPlayer().chances(scenario, "user"))
 
     def reset(self, seed: int) -> None:
         """Begin a new episode."""

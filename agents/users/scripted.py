@@ -12,16 +12,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gtalign_env.agents.users.automaton import persona_kernels
 from gtalign_env.agents.users.card import Card, Character, TypeEntry, Wording
 from gtalign_env.agents.users.character import Heard, react
 from gtalign_env.agents.users.speech import Speaker, is_grave
 from gtalign_env.errors import UsageError
+from gtalign_env.finite import FiniteScenario
+from gtalign_env.kernels import UserKernel
+from gtalign_env.protocols import PricingPolicy
 from gtalign_env.sight import Sight, see
 from gtalign_env.spaces import ASSIST_LAYOUT
 from gtalign_env.types import LENGTH_TOKENS, USER_MOVES, UserMove, UserType
 
 __all__ = ["ScriptedPersona"]
 
+_PLAYED = ("_notice", "act", "choose", "has_enough", "ideal_tokens", "policy", "reset", "sample_type", "situation")
+"""What decides the moves of a scripted persona; a subclass that has its own plays as no card tells."""
 _SITUATIONS = {"answer_question": "answer", "rephrase": "rephrase", "next_question": "next"}
 
 
@@ -102,6 +108,26 @@ class ScriptedPersona:
         player.user_type = user_type
         player.reset(0)
         return player
+
+    def kernels(self, scenario: FiniteScenario, pricing: PricingPolicy) -> tuple[UserKernel, ...]:
+        """Return what it does in a compiled ``assist`` game, exactly: one user kernel per θ that it may draw.
+
+        Raises:
+            UsageError: It leaves by its running total, or plays by code of its own, or the game is another one.
+
+        Example:
+            >>> from gtalign_env.registration import make_scenario
+            >>> scenario = make_scenario("assist")
+            >>> [kernel.share for kernel in ScriptedPersona().kernels(scenario, scenario.pricing)]
+            [1.0]
+        """
+        own = [name for name in _PLAYED if getattr(type(self), name) is not getattr(ScriptedPersona, name)]
+        if own:
+            raise UsageError(
+                f"persona {self.name!r} has code of its own in {', '.join(own)}, so its card does not tell what it does: give "
+                f"the class a method kernels(scenario, pricing), or play against it without solving"
+            )
+        return persona_kernels(self, scenario, pricing)
 
     # -- what a subclass overrides --------------------------------------------------------------------------------
 

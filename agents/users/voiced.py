@@ -25,7 +25,7 @@ from gtalign_env.registration import BACKENDS
 from gtalign_env.sanitize import clean_text
 from gtalign_env.types import USER_MOVES, Role, UserType
 
-__all__ = ["VoicedPersona", "VoicedUser", "split_voice"]
+__all__ = ["VoicedPersona", "VoicedUser", "make_voice", "split_voice"]
 
 Lead = Literal["script", "model"]
 OnFailure = Literal["error", "script"]
@@ -225,12 +225,29 @@ def _engine(backend: Backend | str) -> Backend:
     if not isinstance(backend, str):
         return make_backend(backend)
     if backend not in _loaded:
-        _loaded[backend] = made = _fake_voice() if backend == FAKE else make_backend(backend)
+        _loaded[backend] = made = make_voice(backend)
         return made
     return _loaded[backend]
 
 
-def _fake_voice() -> Backend:
+def make_voice(spec: str, **options: Any) -> Backend:
+    """Return the engine that a string names, ``"fake:voice"`` among them.
+
+    Args:
+        spec: See ``VoicedPersona``.
+        **options: Of the engine, e.g. ``device="cpu"``.
+
+    Raises:
+        GtalignError: As ``gtalign_env.agents.backends.make_backend``.
+
+    Example:
+        >>> make_voice("fake:voice").name
+        'fake:voice'
+    """
+    if spec != FAKE:
+        return make_backend(spec, **options)
+    if options:
+        raise UsageError(f"backend {FAKE!r}: got an unexpected keyword argument {next(iter(options))!r}")
     made = RulesBackend(plain_voice)
     made.name = FAKE
     return made

@@ -13,7 +13,7 @@ import datetime
 import importlib.util
 import os
 import platform
-import shlex
+import re
 import sys
 import time
 from pathlib import Path
@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from gtalign_env.cli.common import add_json, make_console, new_parser, print_json
+from gtalign_env.cli.settings import command_line
 from gtalign_env.errors import UnknownNameError, UsageError
 from gtalign_env.play import versions
 
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     _check_out(args.out)
     chosen = {name: module for name, module in found.items() if not args.only or name in args.only}
     report: dict[str, Any] = {
-        "command": shlex.join(["gtalign", *args.argv]),
+        "command": command_line(args.argv),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "quick": args.quick,
         "machine": machine(),
@@ -105,7 +106,8 @@ def discover(folder: Path | None = None) -> dict[str, ModuleType]:
         )
     found = {}
     for path in sorted(folder.glob("*.py")):
-        if "def measure(" not in path.read_text(encoding="utf-8"):
+        text = path.read_text(encoding="utf-8")
+        if not all(re.search(line, text, re.MULTILINE) for line in (r"^NAME = ", r"^def measure\(")):
             continue
         spec = importlib.util.spec_from_file_location(f"gtalign_benchmark_{path.stem}", path)
         assert spec is not None

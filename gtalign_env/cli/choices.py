@@ -63,14 +63,14 @@ def pricing_rows() -> list[dict[str, Any]]:
 
 
 def payoff_rows() -> list[dict[str, Any]]:
-    """Return the payoff models with their settings and defaults, and the published reward, which is for ``rescore`` only.
+    """Return the payoff models with their settings and defaults, and the published reward, which scores words.
 
     Example:
         >>> [row["id"] for row in payoff_rows()]
         ['grounded', 'paper']
     """
     published = (
-        "The published reward of a model's raw output: for 'gtalign rescore FILE --payoff paper' only, not to play."
+        "The published reward of a model's raw output: for the text view, and 'gtalign rescore FILE --payoff paper'."
     )
     return [
         *(_registered(name, kind) for name, kind in PAYOFF_MODELS.items()),

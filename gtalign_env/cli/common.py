@@ -17,8 +17,10 @@ from gtalign_env.episode import Episode, EpisodeWriter, iter_episodes
 from gtalign_env.errors import UsageError
 
 if TYPE_CHECKING:
+    from gtalign_env.agents.chain.steering import PriceSteering
+    from gtalign_env.cli.engines import Engines
     from gtalign_env.env import GameEnv
-    from gtalign_env.protocols import Backend, Persona, Policy
+    from gtalign_env.protocols import Persona, Policy
 
 __all__ = [
     "PIPE_WIDTH",
@@ -110,7 +112,7 @@ def add_game(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which game is played, and where its record goes."""
     game = parser.add_argument_group("the game")
     game.add_argument("--pricing", metavar="P", help="what the user pays, e.g. per_token or per_token:rate_out=0.002")
-    game.add_argument("--payoff", metavar="M", help="the payoff model (grounded)")
+    game.add_argument("--payoff", metavar="M", help="the payoff model (grounded); paper: text view")
     game.add_argument("--tasks", metavar="SPEC", help="text view: where the questions come from (a name or a file)")
     game.add_argument("--max-cycles", type=at_least(1), metavar="N", help="time limit of an episode, in steps")
     game.add_argument(
@@ -197,8 +199,8 @@ def seat_assistant(
     max_tokens: int | None = None,
     temperature: float | None = None,
     chain: Mapping[str, Any] | None = None,
-    engines: dict[str, Backend] | None = None,
-    backend_options: Mapping[str, Any] | None = None,
+    engines: Engines | None = None,
+    steer: PriceSteering | None = None,
 ) -> Policy:
     """Return the assistant that a string names, ready to play in ``env``.
 
@@ -211,8 +213,8 @@ def seat_assistant(
         max_tokens: Longest reply, for a model.
         temperature: Sampling temperature, for a model.
         chain: How a model reasons before it replies (``cli.chain_options``); ``None`` for not at all.
-        engines: Models that are loaded already, by spec; one that is loaded here is added.
-        backend_options: What the engine of a model is made with, e.g. ``{"device": "cpu"}``.
+        engines: Makes and keeps the models; with the usual options when ``None``.
+        steer: Steers the matrices of a model with a chain.
 
     Raises:
         UsageError: The assistant does not exist, or does not fit the game or the options.
@@ -224,10 +226,10 @@ def seat_assistant(
     """
     from gtalign_env.agents.assistants import Knowledge, make_assistant
     from gtalign_env.cli.chain_options import seat_model
-    from gtalign_env.registration import BACKENDS
+    from gtalign_env.cli.engines import Engines, is_model
 
     name, _, rest = spec.partition(":")
-    if name == "chain" or name in BACKENDS:
+    if is_model(spec):
         chain = {} if name == "chain" and chain is None else chain
         if env.scenario.view != "text" and chain is None:
             raise UsageError(
@@ -236,7 +238,7 @@ def seat_assistant(
         if temperature is not None and not 0.0 <= temperature < math.inf:
             raise UsageError(f"--temperature: expected a number >= 0, got {temperature}")
         engine = rest if name == "chain" else spec
-        return seat_model(engine, max_tokens, temperature, chain, {} if engines is None else engines, backend_options)
+        return seat_model(engine, max_tokens, temperature, chain, Engines() if engines is None else engines, steer)
     if max_tokens is not None or temperature is not None:
         raise UsageError(f"--max-tokens and --temperature are for models; {spec!r} is none")
     if is_told(spec, env):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gtalign_env.cli.common import Progress, Sink, add_seed, at_least, make_console, new_parser, seat_assistant, welfare
 from gtalign_env.cli.screen import Trimmed, first_steps
+from gtalign_env.cli.settings import command_line
 from gtalign_env.cli.tally import Tally, number
 from gtalign_env.env import parallel_env
 from gtalign_env.episode import Episode
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     )
     _say(console, _CODES)
     deadline = time.monotonic() + args.seconds
-    command = shlex.join(["gtalign", *args.argv])
+    command = command_line(args.argv)
     with Sink(out) as sink:
         talks = _talks(sink, args.seed, command)  # first, so that they stand at the head of the file
         tally = _tournament(sink, args.seed, deadline, command)

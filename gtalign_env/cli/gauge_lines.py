@@ -21,16 +21,25 @@ _MOST = 6
 """Kinds that are listed one by one."""
 
 
-def print_gauges(found: Gauges | None) -> None:
-    """Print the gauges below a summary, on standard output; nothing where there is nothing to tell.
+def print_gauges(found: Mapping[str, Gauges], *, below: bool = True) -> None:
+    """Print the gauges of each player on standard output; nothing where there is nothing to tell.
+
+    Args:
+        found: Gauges by the player's name, which is shown where there are several.
+        below: Whether something stands above them.
 
     Example:
-        >>> print_gauges(None)
+        >>> print_gauges({})
     """
-    if found is not None:
-        console = make_console()
-        console.print()
-        console.print(gauge_table(found))
+    from rich.text import Text
+
+    console = make_console()
+    for place, (name, one) in enumerate(found.items()):
+        if below or place:
+            console.print()
+        if len(found) > 1:
+            console.print(Text(one_line(name), style="bold"))
+        console.print(gauge_table(one))
 
 
 def gauge_table(found: Gauges) -> Table:
@@ -72,7 +81,11 @@ def gauge_rows(found: Gauges) -> Iterator[tuple[str, str]]:
     for name, side in (("user", found.user), ("assistant", found.assistant)):
         if side is not None:
             yield f"stated against realised, {name}", _calibration(side)
-    for name, pairs in (("announced = made", found.announced), ("announced = best by its own matrix", found.solved)):
+    for name, pairs in (
+        ("announced = made", found.announced),
+        ("announced = best by its own matrix", found.solved),
+        ("announced = best without steering", found.unsteered),
+    ):
         if pairs.n:
             yield name, _agreement(pairs)
     yield from _clarification(found)

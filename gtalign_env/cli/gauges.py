@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gtalign_env.cli.common import add_json, make_console, new_parser, print_json
-from gtalign_env.episode import Episode, iter_episodes
-from gtalign_env.errors import UsageError
+from gtalign_env.cli.common import add_json, new_parser, print_json
+from gtalign_env.episode import Episode
+from gtalign_env.errors import GtalignError, UsageError
 from gtalign_env.render import one_line
+from gtalign_env.superseded import iter_standing
 
 if TYPE_CHECKING:
     from gtalign_env.agents.judges import JudgeAgreement, ModelJudge
-    from gtalign_env.gauges import Gauges
+    from gtalign_env.cli.voices import Voices
+    from gtalign_env.gauges import Gauges, PlayerMeters
 
 __all__ = ["add_parser", "number_above_zero", "run"]
+
+
+_PUBLISHED = "gtalign"
+"""Whose gauges those of published outputs are."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -28,9 +35,10 @@ def add_parser(subparsers: Any) -> None:
         "gauges",
         summary="measure the chains of recorded play: matrices, announcements, clarification",
         description="Measure what a model's chains state, announce and do: do matrices depend on the prompt, do stated payoffs\n"
-        "come true, is the announced move made, is the user asked when (and only when) it is needed. With --judge, a model\n"
-        "grades the recorded replies, too, and its agreement with the rule graders is told. Exit code 1 when the judge failed\n"
-        "on some. docs/chain.md defines every number.",
+        "come true, is the announced move made, is the user asked when (and only when) it is needed; each assistant alone.\n"
+        "Where a model speaks for the user: how faithful it is to the script. With --judge, a model grades the recorded\n"
+        "replies, too, and its agreement with the rule graders is told. Exit code 1 when the judge failed on some.\n"
+        "docs/chain.md and docs/personas.md define every number.",
         examples=[
             "gtalign gauges runs/chain.jsonl",
             "gtalign gauges runs/chain.jsonl --plot reliability.svg --scale 2.5",
@@ -74,29 +82,37 @@ def number_above_zero(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and show."""
-    from gtalign_env.gauges import GaugeMeter
+    from gtalign_env.cli.voices import Voices
+    from gtalign_env.gauges import PlayerMeters
 
     _check(args)
     judge = None if args.judge is None else _judge(args)
-    meter = GaugeMeter(criterion=args.criterion, scale=args.scale)
+    meters, voices = PlayerMeters(criterion=args.criterion, scale=args.scale), Voices()
     if args.format == "gtalign":
-        _measure_published(args, meter)
+        _measure_published(args, meters)
     else:
         for episode in noted_episodes(args.file):
-            meter.add(episode)
-    found = meter.result()
-    judged = None if judge is None else _judged(args, judge)
+            meters.add(episode)
+            voices.add(episode)
+    if args.json:
+        return _told_as_json(args, meters, voices, judge)
+    _show(meters, voices)
     if args.plot is not None:
-        _plot(args, found)
-    _show(args, found, judged)
-    return int(judged is not None and bool(judged.judge_failures))
+        _plot(args, meters.results())
+        print(f"drawn: {args.plot}")
+    if judge is None:
+        return 0
+    sys.stdout.flush()  # a judge takes its time, and may find nothing to grade
+    judged = _judged(args, judge)
+    print(_judge_line(judged))
+    return int(bool(judged.judge_failures))
 
 
 def noted_episodes(path: str) -> Iterator[Episode]:
     """Yield the episodes of a file; what was skipped in it is noted on standard error."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        yield from iter_episodes(path)
+        yield from iter_standing(path)
     for warning in caught:
         print(f"gtalign: note: {warning.message}", file=sys.stderr)
 
@@ -114,7 +130,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--format gtalign: published outputs hold no realised payoffs to draw; leave --plot out")
 
 
-def _measure_published(args: argparse.Namespace, meter: Any) -> None:
+def _measure_published(args: argparse.Namespace, meters: PlayerMeters) -> None:
     from gtalign_env.gauges import read_published
     from gtalign_env.scenarios.text.reader import read_reply
 
@@ -123,7 +139,7 @@ def _measure_published(args: argparse.Namespace, meter: Any) -> None:
         return "" if move is None else move.name
 
     for turn in read_published(args.file, read=read):
-        meter.add_turn(turn)
+        meters.of(_PUBLISHED).add_turn(turn)
 
 
 def _judge(args: argparse.Namespace) -> ModelJudge:
@@ -153,30 +169,49 @@ def _judged(args: argparse.Namespace, judge: ModelJudge) -> JudgeAgreement:
     return agreement(replies, judge, _Rules())
 
 
-def _plot(args: argparse.Namespace, found: Gauges) -> None:
+def _plot(args: argparse.Namespace, found: Mapping[str, Gauges]) -> None:
     from gtalign_env.gauges.figures import reliability_figure
     from gtalign_env.plots import save_figure
 
     save_figure(reliability_figure(found, title=f"Stated and realised payoffs · {Path(args.file).name}"), args.plot)
 
 
-def _show(args: argparse.Namespace, found: Gauges, judged: JudgeAgreement | None) -> None:
-    if args.json:
-        from gtalign_env.play import versions
+def _told_as_json(args: argparse.Namespace, meters: PlayerMeters, voices: Voices, judge: ModelJudge | None) -> int:
+    """Print everything as one object; where there is nothing to draw or to judge, what was measured without that."""
+    from gtalign_env.play import versions
 
-        told = {} if judged is None else {"judge": judged.as_dict()}
-        print_json({"file": args.file, **found.as_dict(), **told, "plot": args.plot, "versions": versions()})
-        return
-    from rich.text import Text
+    found = meters.results()
+    told: dict[str, Any] = {
+        "file": args.file,
+        "episodes": meters.episodes,
+        "gauges": {player: one.as_dict() for player, one in found.items()},
+        "fidelity": {name: one.as_dict() for name, one in voices.results().items()},
+        "plot": args.plot,
+        "versions": versions(),
+    }
+    try:
+        if args.plot is not None:
+            _plot(args, found)
+        judged = None if judge is None else _judged(args, judge)
+    except GtalignError:
+        print_json(told)
+        raise
+    print_json(told if judged is None else {**told, "judge": judged.as_dict()})
+    return int(judged is not None and bool(judged.judge_failures))
 
-    from gtalign_env.cli.gauge_lines import gauge_table
 
-    console = make_console()
-    console.print(gauge_table(found))
-    if judged is not None:
-        console.print(Text(_judge_line(judged)))
-    if args.plot is not None:
-        console.print(Text(f"drawn: {args.plot}"))
+def _show(meters: PlayerMeters, voices: Voices) -> None:
+    """Print a block for each player and each voice."""
+    from gtalign_env.cli.gauge_lines import print_gauges
+    from gtalign_env.cli.voices import print_voices
+    from gtalign_env.gauges import gauges
+
+    heard = voices.results()
+    found = meters.results()
+    if not found and not heard:
+        found = {"": dataclasses.replace(gauges([]), episodes=meters.episodes)}
+    print_gauges(found, below=False)
+    print_voices(heard, voices.problems, below=bool(found))
 
 
 def _judge_line(judged: JudgeAgreement) -> str:

@@ -19,6 +19,7 @@ from gtalign_env.cli.common import (
     new_parser,
     print_json,
 )
+from gtalign_env.cli.voices import voice_head, voice_table
 from gtalign_env.errors import FileFormatError, GtalignError, UsageError
 from gtalign_env.types import USER
 
@@ -296,28 +297,10 @@ def _try_voice(args: argparse.Namespace) -> int:
 
 
 def _show_fidelity(console: Console, found: Fidelity) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    sessions = "1 session" if found.episodes == 1 else f"{found.episodes} sessions"
-    console.print(Text(f"\nThe voice against the script · {found.lines} lines of {sessions}", style="bold"))
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    for name, words in _GAUGES.items():
-        table.add_row(words, str(getattr(found, name)))
-    console.print(table)
-
-
-_GAUGES = {
-    "same_move": "reads as the script's very move",
-    "same_form": "as vague, detailed or final as the script",
-    "same_reaction": "reacts as the script does",
-    "leaks": "tries that give the type or the part away",
-    "told_early": "tells particulars that nobody asked for",
-    "premature_ends": "ends where the script goes on",
-    "late_ends": "goes on where the script ends",
-    "unusable": "tries that were empty or failed",
-    "fell_back": "lines that the script had to say",
-}
+    console.print(Text(f"\nThe voice against the script · {voice_head(found)}", style="bold"))
+    console.print(voice_table(found))
 
 
 def _introduce(console: Console, persona: Persona) -> None:

@@ -25,6 +25,7 @@ from gtalign_env.cli.common import (
     welfare,
 )
 from gtalign_env.cli.person import Person, PersonAsUser
+from gtalign_env.cli.settings import command_line
 from gtalign_env.env import ROLES, GameEnv, parallel_env
 from gtalign_env.episode import Episode, StepRecord
 from gtalign_env.errors import GtalignError, UsageError
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         episode = play_episode(env, users, assistant, seed=args.seed, reset_options=pinned, on_step=table.show_step)
         episode.id = f"0-{args.seed}"
         episode.run_seed = args.seed
-        episode.command = shlex.join(["gtalign", *args.argv])
+        episode.command = command_line(args.argv)
         sink.write(episode)
     table.farewell(episode, reveal=args.reveal)
     if args.out is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shutil
 import sys
 import warnings
@@ -14,6 +15,7 @@ from gtalign_env.cli.common import PIPE_WIDTH, add_json, at_least, new_parser, p
 from gtalign_env.episode import Episode, iter_episodes
 from gtalign_env.errors import FileFormatError, GtalignError, UsageError
 from gtalign_env.render import one_line
+from gtalign_env.superseded import Superseded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -107,20 +109,27 @@ def _speed(text: str) -> float:
 class _Reading:
     """Reads a file once: yields (index, episode) of what was chosen, counts all, and says what was skipped."""
 
-    def __init__(self, args: argparse.Namespace, *, whole: bool = False) -> None:
+    def __init__(self, args: argparse.Namespace, *, whole: bool = False, standing: bool = False) -> None:
         self.file: str = args.file
         self.only: int | None = args.episode
         self.skip: bool = args.skip_damaged
         self.whole = whole
+        self.standing = standing
+        """Whether failures that were played again are left out."""
         self.count = 0
 
     def __iter__(self) -> Iterator[tuple[int, Episode]]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
+            again: Superseded | None = None
             for index, episode in enumerate(self._episodes()):
                 self.count += 1
-                if self.whole or self.only in (None, index + 1):
+                again = again or (Superseded.of_file(self.file) if self.standing and self.only is None else None)
+                dropped = again is not None and again.drops(episode)
+                if not dropped and (self.whole or self.only in (None, index + 1)):
                     yield index, episode
+            if again is not None:
+                again.warn()
         for warning in caught:
             print(f"gtalign: note: {one_line(warning.message)}", file=sys.stderr)
         if self.only is not None and self.only > self.count:
@@ -216,7 +225,10 @@ def _print_frames(args: argparse.Namespace, console: Console) -> int:
     reading = _Reading(args)
     episodes = list(reading)
     if len(episodes) > 1:
-        _print_summary(args, console, summarise(episode for _, episode in episodes))
+        again = Superseded(episode for _, episode in episodes)
+        _print_summary(args, console, summarise(episode for _, episode in episodes if not again.drops(episode)))
+        if again.dropped:
+            print(f"gtalign: note: {one_line(again.note())}", file=sys.stderr)
         console.print()
     for index, episode in episodes:
         story = _tell(args, episode, index, reading.count)
@@ -255,16 +267,19 @@ def _print_summary(args: argparse.Namespace, console: Console, rows: Sequence[Ro
 def _summary(args: argparse.Namespace) -> int:
     from gtalign_env.cli.gauge_lines import print_gauges
     from gtalign_env.cli.tally import Tally
+    from gtalign_env.cli.voices import print_voices
+    from gtalign_env.replay.verify import rebuilt_env
 
     console = None if args.json else _console(args)
-    tally = Tally()
-    for _, episode in _Reading(args):
+    tally = Tally(functools.partial(rebuilt_env, trust=args.trust))
+    for _, episode in _Reading(args, standing=True):
         tally.add(episode)
     if console is None:
         print_json([row.as_dict() for row in tally.rows()])
     else:
         _print_summary(args, console, tally.rows())
         print_gauges(tally.gauges)
+        print_voices(tally.fidelity, tally.unheard)
     return 0
 
 

@@ -6,7 +6,6 @@ import argparse
 import collections
 import dataclasses
 import json
-import shlex
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -15,21 +14,30 @@ from typing import Any
 
 from gtalign_env.cli.common import add_json, make_console, new_parser, welfare
 from gtalign_env.cli.replay import counted
+from gtalign_env.cli.settings import command_line
 from gtalign_env.cli.solve import read_pricings
 from gtalign_env.cli.tally import number
-from gtalign_env.episode import iter_episodes
 from gtalign_env.errors import FileFormatError, UsageError
 from gtalign_env.payoffs import PAPER
 from gtalign_env.play import versions
 from gtalign_env.pricing import make_pricing
 from gtalign_env.replay.style import is_unicode
 from gtalign_env.rescore import Rescored, payoff_model, rescore_episode, rescore_published
+from gtalign_env.superseded import iter_standing
 
 __all__ = ["add_parser", "run"]
 
 _SAME = 1e-9
 """Payoffs that differ by no more are equal."""
-_NOT_SCORED = ("bad_row", "episode_failed", "no_model_output", "no_outcomes", "record_differs", "unknown_recorded")
+_NOT_SCORED = (
+    "bad_row",
+    "episode_failed",
+    "no_model_output",
+    "no_outcomes",
+    "no_prices",
+    "record_differs",
+    "unknown_recorded",
+)
 """Failures of the record, which the exit code tells; what a model wrote unreadably is a result."""
 
 
@@ -99,7 +107,7 @@ def _scored(args: argparse.Namespace) -> Iterator[Rescored]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
-            for episode in iter_episodes(args.file):
+            for episode in iter_standing(args.file):
                 yield rescore_episode(episode, payoff=args.payoff, pricing=args.pricing)
         except FileFormatError:
             if _is_published(Path(args.file)):
@@ -139,7 +147,7 @@ def _written(scored: Iterable[Rescored], args: argparse.Namespace) -> Iterator[R
         "format": args.format,
         "payoff": args.payoff,
         "pricing": args.pricing,
-        "command": shlex.join(["gtalign", *args.argv]),
+        "command": command_line(args.argv),
         "versions": versions(),
     }
     scored = iter(scored)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gtalign_env.cli.chain_options import add_chain, seatings
+from gtalign_env.cli.chain_options import add_chain, live_steering, seatings
 from gtalign_env.cli.common import (
     Parser,
     Progress,
@@ -35,20 +35,20 @@ from gtalign_env.cli.common import (
     new_parser,
     open_sink,
     print_json,
-    read_options,
     seat_assistant,
 )
+from gtalign_env.cli.engines import Engines, is_model, model_identity
 from gtalign_env.cli.gauge_lines import print_gauges
 from gtalign_env.cli.replay import counted
-from gtalign_env.cli.settings import command_line, differences, player_settings
+from gtalign_env.cli.settings import Seat, command_line, differences, player_settings
 from gtalign_env.cli.tally import Tally, print_rows
+from gtalign_env.cli.voices import print_voices
 from gtalign_env.env import GameEnv, parallel_env
 from gtalign_env.episode import Episode, iter_episodes
 from gtalign_env.errors import UsageError
 from gtalign_env.play import episode_seeds, play_episode
 from gtalign_env.play_batch import is_batched, play_batch
-from gtalign_env.protocols import Backend, Policy
-from gtalign_env.registration import BACKENDS
+from gtalign_env.protocols import Policy
 from gtalign_env.types import ASSISTANT, USER
 
 __all__ = ["add_parser", "run"]
@@ -74,8 +74,13 @@ def add_parser(subparsers: Any) -> None:
             "gtalign run gtalign/AssistText-v0 --tasks questions.parquet --assistant transformers:PATH --episodes 4 \\",
             "    --out run.jsonl",
             "gtalign run gtalign/AssistText-v0 --assistant transformers:PATH --chain solver --criterion welfare:ces:rho=-1",
+            "gtalign run gtalign/AssistText-v0 --assistant transformers:PATH --chain solver --steer per_token:rate_out=0.005 \\",
+            "    --steer-option margin=0.2 --out steered.jsonl",
+            "gtalign run gtalign/AssistText-v0 --assistant transformers:PATH --chain solver --moves paper --payoff paper",
             "gtalign run gtalign/AssistText-v0 --users concise@openai:MODEL --assistant openai:MODEL --episodes 500 \\",
             "    --games 128 --out big.jsonl --resume",
+            "gtalign run gtalign/AssistText-v0 --users concise@openai:A --assistant openai:B \\",
+            "    --backend-option user.base_url=http://127.0.0.1:8001/v1 --backend-option assistant.base_url=http://127.0.0.1:8002/v1",
         ],
     )
     parser.add_argument(
@@ -116,7 +121,8 @@ def add_parser(subparsers: Any) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an option of the assistants' engine, e.g. base_url=http://127.0.0.1:8000/v1 or device=cpu (repeatable)",
+        help="an option of the engines, e.g. base_url=http://127.0.0.1:8000/v1 or device=cpu; user.KEY=VALUE and "
+        "assistant.KEY=VALUE are for one side's alone. Both sides share an engine of equal name and options (repeatable)",
     )
     add_lead(model)
     add_chain(parser)
@@ -129,7 +135,7 @@ class _Held(NamedTuple):
     episodes: int = 0
     played: Counter[tuple[str, int]] = Counter()  # noqa: RUF012 - never written to
     """Episodes of this run by assistant and seed, without those that ended in an error."""
-    failed: frozenset[tuple[str, int]] = frozenset()
+    failed: Counter[tuple[str, int]] = Counter()  # noqa: RUF012 - never written to
     """Those that ended in an error."""
 
     def seeds(self) -> set[int]:
@@ -145,26 +151,25 @@ def run(args: argparse.Namespace) -> int:
     usual = default_players(env)
     if args.resume:
         _check_resume(args)
-    users = population(usual[0] if args.users is None else args.users, **({"lead": args.lead} if args.lead else {}))
-    if args.lead and not any(isinstance(user, VoicedPersona) for user in users.personas):
-        raise UsageError("--lead is for personas with a model's voice: expected --users such as concise@openai:MODEL")
     seats = seatings(args.assistant or [usual[1]], args)
-    engine_options = read_options(args.backend_option, flag="--backend-option")
-    if engine_options and not any(_is_model(spec) for spec, _ in seats):
-        raise UsageError("--backend-option is for models: expected e.g. --assistant openai:MODEL")
-    engines: dict[str, Backend] = {}
-    tally = Tally()
+    steer = live_steering(args, env, seats)
+    if steer is not None:  # the user pays the new price, whatever the model is told
+        env = parallel_env(args.scenario, **{**game_options(args), "pricing": args.steer})
+    engines = Engines(args.backend_option)
+    lead = {"lead": args.lead} if args.lead else {}
+    users = population(usual[0] if args.users is None else args.users, make_engine=engines.user, **lead)
+    voiced = any(isinstance(user, VoicedPersona) for user in users.personas)
+    if args.lead and not voiced:
+        raise UsageError("--lead is for personas with a model's voice: expected --users such as concise@openai:MODEL")
+    _check_options(args, user=voiced, assistant=any(is_model(spec) for spec, _ in seats))
+    tally = Tally(lambda _: copy.deepcopy(env))
     interrupted = False
     with open_sink(args) as sink:
         making: dict[str, Any] = {"max_tokens": args.max_tokens, "temperature": args.temperature}
-        making |= {"engines": engines, "backend_options": engine_options}
+        making |= {"engines": engines, "steer": steer}
         assistants = [seat_assistant(spec, env, chain=chain, **making) for spec, chain in seats]
         check_fit(env, users.personas, assistants)
-        kinds = {
-            assistant.name: {"model": _is_model(spec), "chain": chain is not None}
-            for (spec, chain), assistant in zip(seats, assistants, strict=True)
-        }
-        held = _held(args, env, users, kinds)
+        held = _held(args, env, users, _kinds(seats, assistants))
         try:
             _play(env, users, assistants, args, sink=sink, tally=tally, held=held)
         except KeyboardInterrupt:
@@ -188,24 +193,47 @@ def _check_resume(args: argparse.Namespace) -> None:
     args.append = True  # whether the file exists or not: then the run begins
 
 
-def _is_model(spec: str) -> bool:
-    name = spec.partition(":")[0]
-    return name == "chain" or name in BACKENDS
+def _check_options(args: argparse.Namespace, **models: bool) -> None:
+    """Refuse options of engines that nobody plays with; ``models`` says by side whether there are any."""
+    if args.backend_option and not any(models.values()):
+        raise UsageError("--backend-option is for models: expected e.g. --assistant openai:MODEL")
+    for side, there in models.items():
+        if not there and any(option.startswith(f"{side}.") for option in args.backend_option):
+            raise UsageError(f"--backend-option {side}.KEY=VALUE: the {side} is no model here")
 
 
-def _held(args: argparse.Namespace, env: GameEnv, users: Any, kinds: Mapping[str, Mapping[str, bool]]) -> _Held:
+def _kinds(seats: Sequence[tuple[str, Any]], assistants: Sequence[Policy]) -> dict[str, Seat]:
+    """Return by name who the assistants are.
+
+    Raises:
+        UsageError: Two models have the same name, because the last parts of their paths are equal.
+    """
+    kinds: dict[str, Seat] = {}
+    for (spec, chain), assistant in zip(seats, assistants, strict=True):
+        other = kinds.setdefault(assistant.name, Seat(spec, chain is not None)).spec
+        if other != spec and is_model(spec) and model_identity(other) != model_identity(spec):
+            raise UsageError(
+                f"--assistant: {other} and {spec} would both be called {assistant.name}: rename one of the folders, or play "
+                "them in two runs with a file each"
+            )
+    return kinds
+
+
+def _held(args: argparse.Namespace, env: GameEnv, users: Any, kinds: Mapping[str, Seat]) -> _Held:
     """Read what is gone on with: those episodes are not played again under the same run seed.
 
     An episode is the same where run seed, game, assistant and the persona that its seed draws are the same.
-    ``kinds`` says by assistant which settings it has (see ``player_settings``).
+    ``kinds`` says who the assistants are (see ``player_settings``).
 
     Raises:
         UsageError: The players had other settings there.
     """
     if not args.append or not Path(args.out).stat().st_size:
         return _Held()
+    from gtalign_env.agents.users import VoicedPersona
+
     recorded = functools.cache(_recorded)
-    count, played, failed = 0, Counter[tuple[str, int]](), set[tuple[str, int]]()
+    count, played, failed = 0, Counter[tuple[str, int]](), Counter[tuple[str, int]]()
     for episode in iter_episodes(args.out):
         count += 1
         name = episode.players.get(ASSISTANT, "")
@@ -215,12 +243,10 @@ def _held(args: argparse.Namespace, env: GameEnv, users: Any, kinds: Mapping[str
             if episode.players.get(USER) != f"persona:{drawn.name}":
                 continue
             if (there := recorded(episode.command)) is not None:
-                _check_settings(args, there, name, kinds[name])
-            if episode.ended == "error":
-                failed.add((name, episode.seed))
-            else:
-                played[name, episode.seed] += 1
-    return _Held(count, played, frozenset(failed))
+                voice = str(drawn.backend.name) if isinstance(drawn, VoicedPersona) else ""
+                _check_settings(args, there, name, kinds[name]._replace(voice=voice))
+            (failed if episode.ended == "error" else played)[name, episode.seed] += 1
+    return _Held(count, played, failed)
 
 
 def _recorded(command: str) -> argparse.Namespace | None:
@@ -239,8 +265,8 @@ def _recorded(command: str) -> argparse.Namespace | None:
     return None
 
 
-def _check_settings(args: argparse.Namespace, there: argparse.Namespace, name: str, kind: Mapping[str, bool]) -> None:
-    if other := differences(player_settings(there, **kind), player_settings(args, **kind)):
+def _check_settings(args: argparse.Namespace, there: argparse.Namespace, name: str, seat: Seat) -> None:
+    if other := differences(player_settings(there, seat), player_settings(args, seat)):
         raise UsageError(
             f"{args.out} holds episodes of {name} with other settings: {'; '.join(other)}; expected the same settings, or "
             "another file for --out"
@@ -263,23 +289,31 @@ def _play(
     if again:
         print(f"gtalign: {counted(again, 'episode')} that ended in an error: played again", file=sys.stderr, flush=True)
     pace = _Pace()
+    unread: Counter[str] = Counter()
     with Progress("episodes", sum(len(places) for _, places in work)) as progress:
         for assistant, places in work:
             with contextlib.closing(_episodes(env, users, assistant, args.games, list(places))) as episodes:
                 for episode in episodes:
-                    episode.id = f"{places[episode.seed]}-{episode.seed}"
+                    failed = held.failed[assistant.name, episode.seed]
+                    episode.id = f"{places[episode.seed]}-{episode.seed}" + f".{failed + 1}" * bool(failed)
                     episode.command = command_line(args.argv)
                     episode.run_seed = args.seed
                     sink.write(episode)
                     tally.add(episode)
+                    unread.update(str(step.events["unread"]) for step in episode.steps if step.events.get("unread"))
                     pace.add(episode)
                     progress.advance(f"({assistant.name}) {pace}")
+    if unread:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in unread.most_common())
+        paid = "the paper model could not read what was sent, and paid 0 on both sides, as published"
+        print(f"gtalign: note: {counted(unread.total(), 'time')} {paid}: {kinds}", file=sys.stderr, flush=True)
 
 
 def _work(args: argparse.Namespace, assistants: Sequence[Policy], held: _Held) -> list[tuple[Policy, dict[int, int]]]:
     """Return what each assistant has to play: seeds with their places in the run."""
     if args.resume:
-        seeds, base = episode_seeds(args.seed, args.episodes), held.episodes - held.played.total()
+        others = held.episodes - held.played.total() - held.failed.total()
+        seeds, base = episode_seeds(args.seed, args.episodes), others  # an episode that is played again keeps its place
     else:
         new = held.seeds()
         seeds = [seed for seed in episode_seeds(args.seed, args.episodes + len(new)) if seed not in new]
@@ -336,7 +370,11 @@ class _Pace:
 def _report(tally: Tally, args: argparse.Namespace, *, told: list[str], held: int, interrupted: bool) -> None:
     if args.json:
         rows = [{**row.as_dict(), "told": row.assistant in told} for row in tally.rows()]
-        measured = {} if tally.gauges is None else {"gauges": tally.gauges.as_dict()}
+        measured = {
+            kind: {name: one.as_dict() for name, one in found.items()}
+            for kind, found in (("gauges", tally.gauges), ("fidelity", tally.fidelity))
+            if found
+        }
         print_json({"rows": rows, "episodes": tally.episodes, "errors": tally.errors, "out": args.out, **measured})
         return
     for message, count in tally.messages.items():
@@ -354,3 +392,4 @@ def _report(tally: Tally, args: argparse.Namespace, *, told: list[str], held: in
         notes.append(f"{there} in {args.out}; watch {watch}: gtalign replay {shlex.quote(args.out)}")
     print_rows(tally.rows(), min(make_console().width, 140), notes)
     print_gauges(tally.gauges)
+    print_voices(tally.fidelity, tally.unheard)

@@ -49,11 +49,14 @@ def add_parser(subparsers: Any) -> None:
         examples=[
             "gtalign serve models/mine",
             "gtalign serve models/mine --port 8001 -- --max-model-len 4096 --enable-lora",
+            "gtalign serve models/mine.gguf",
             "gtalign serve some-org/some-model --hub --print       show the command and do nothing",
         ],
     )
     parser.add_argument(
-        "model", metavar="MODEL", help="a folder with a model, or with --hub a name on the Hugging Face hub"
+        "model",
+        metavar="MODEL",
+        help="a folder with a model, a .gguf file (unpacked once), or with --hub a name on the Hugging Face hub",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all (127.0.0.1)")
     parser.add_argument("--port", type=_port, default=8000, metavar="N", help="port; 0 takes a free one (8000)")
@@ -74,18 +77,20 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Start the server, say where it is, and stay until it ends."""
-    _check_model(args.model, hub=args.hub)
-    name = args.name or Path(args.model).name or args.model
+    file = _check_model(args.model, hub=args.hub)
+    name = args.name or Path(args.model).name.removesuffix(".gguf") or args.model
     cpu = _is_cpu_build()
     settings = server_settings(hub=args.hub, cpu=cpu, environ=os.environ)
     if args.show:
-        command = server_command(args.model, host=args.host, port=args.port, name=name, cpu=cpu, extra=args.extra)
+        model = args.model if file is None else str(_folder(file, cpu=cpu, unpack=False))
+        command = server_command(model, host=args.host, port=args.port, name=name, cpu=cpu, extra=args.extra)
         print(shlex.join([*(f"{key}={value}" for key, value in settings.items()), *command]))
         return 0
     if importlib.util.find_spec("vllm") is None:
         raise MissingExtraError("gtalign serve", "vllm", "vllm")
     port = _free_port(args.host, args.port)
-    command = server_command(args.model, host=args.host, port=port, name=name, cpu=cpu, extra=args.extra)
+    model = args.model if file is None else str(_folder(file, cpu=cpu, unpack=True))
+    command = server_command(model, host=args.host, port=port, name=name, cpu=cpu, extra=args.extra)
     _say(f"starting {shlex.join(command)}")
     if settings:
         _say("with " + " ".join(f"{key}={value}" for key, value in settings.items()))
@@ -207,18 +212,31 @@ def _announce(root: str, name: str) -> None:
     print(f"ready: {url}\nplay:  OPENAI_BASE_URL={url}{key} {play}", flush=True)
 
 
-def _check_model(model: str, *, hub: bool) -> None:
+def _check_model(model: str, *, hub: bool) -> Path | None:
+    """Refuse what is no model; return the file of one in GGUF form, which vLLM does not read."""
     if not model.strip():
         raise UsageError("argument MODEL: expected a folder with a model, or with --hub a name, got an empty text")
     path = Path(model).expanduser()
-    if path.is_file() or (path / "config.json").is_file():
-        return
-    if path.is_dir():
-        raise ModelError(f"there is no model in {model!r}: expected a folder with a config.json")
+    if (path / "config.json").is_file():
+        return None
+    if path.exists():
+        from gtalign_env.agents.backends.loading import locate
+
+        source = locate(path)
+        return None if source.gguf is None else Path(source.folder) / source.gguf
     if not hub:
         raise ModelError(
-            f"there is no model at {model!r}: expected a folder with a config.json; a name on the Hugging Face hub needs --hub"
+            f"there is no model at {model!r}: expected a folder with a config.json, or a .gguf file; a name on the Hugging Face "
+            "hub needs --hub"
         )
+    return None
+
+
+def _folder(file: Path, *, cpu: bool, unpack: bool) -> Path:
+    """Return the folder that a ``.gguf`` file is unpacked to, once, as ``vllm:FILE`` does it."""
+    from gtalign_env.agents.backends.unpacking import unpacked, unpacked_folder
+
+    return (unpacked if unpack else unpacked_folder)(file, dtype="float32" if cpu else "bfloat16")
 
 
 def _free_port(host: str, port: int) -> int:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gtalign_env.cli.common import add_json, make_console, new_parser, print_json
 from gtalign_env.cli.gauges import noted_episodes, number_above_zero
+from gtalign_env.cli.settings import command_line
 from gtalign_env.cli.tally import number
 from gtalign_env.errors import GtalignError, UsageError
+from gtalign_env.render import one_line
+from gtalign_env.types import ASSISTANT
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "read_rates", "run"]
 
+_CRITERION = "welfare:cobb_douglas"
+"""What chooses where a record does not say."""
 _WIDE = 90
 _MOST_RATES = 10_000
 _LARGEST = 1e9
@@ -41,12 +46,13 @@ def add_parser(subparsers: Any) -> None:
         summary="sweep a price over recorded chains: what is chosen, and what it is worth",
         description="Steer the matrices that a model has stated to another pricing, at every rate of a sweep, and choose again:\n"
         "expected tokens of each move (the model's own) times what they now cost more, in payoff units. Nothing is played\n"
-        "again. With --assistant the model, too, chooses in the edited matrices (the published way), for comparison.\n"
+        "again. Each player's matrices are swept alone, and chosen from by the criterion of its record. With --assistant the\n"
+        "model, too, chooses in the edited matrices (the published way), for comparison.\n"
         "Exit code 1 when tokens do not go where theory says (see docs/chain.md), or nothing was chosen at any rate.",
         examples=[
             "gtalign steer runs/chain.jsonl --pricing per_token --rate 0:0.01:11",
             "gtalign steer runs/chain.jsonl --criterion stackelberg:assistant --plot sweep.svg",
-            "gtalign steer runs/chain.jsonl --assistant transformers:PATH --rate 0,0.002,0.01 --json",
+            "gtalign steer runs/chain.jsonl --player transformers:m+self --assistant transformers:PATH --rate 0,0.002,0.01",
         ],
     )
     parser.add_argument("file", metavar="FILE", help="episodes of 'gtalign run … --chain … --out FILE'")
@@ -62,7 +68,10 @@ def add_parser(subparsers: Any) -> None:
     )
     price.add_argument("--scale", type=number_above_zero, default=1.0, metavar="X", help="stated units per util (1)")
     choice = parser.add_argument_group("the choice")
-    choice.add_argument("--criterion", metavar="C", default="welfare:cobb_douglas", help="(welfare:cobb_douglas)")
+    choice.add_argument("--criterion", metavar="C", help="what picks the cell (what each record was solved by)")
+    choice.add_argument(
+        "--player", metavar="NAME", help="only the matrices of this assistant, by its name in the record"
+    )
     choice.add_argument(
         "--margin",
         type=_not_negative,
@@ -117,8 +126,6 @@ def _not_negative(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Sweep and show."""
-    from gtalign_env.gauges import chain_turns
-
     if args.plot is not None:
         from gtalign_env.plots import check_suffix
 
@@ -129,14 +136,9 @@ def run(args: argparse.Namespace) -> int:
     if mode == "solver" and args.assistant is not None:
         raise UsageError("--mode solver: no model is asked; leave --assistant out")
     rates = read_rates(args.rate)
-    sessions = [list(chain_turns(episode)) for episode in noted_episodes(args.file)]
-    if not any(turn.matrix is not None for session in sessions for turn in session):
-        raise UsageError(
-            f"{args.file}: no episode holds a stated matrix; expected a record of an assistant with a chain, e.g. of "
-            "'gtalign run … --chain solver'"
-        )
-    made = _swept(args, mode, sessions, rates)
-    if not made[0].turns:
+    groups = _groups(args)
+    made = _swept(args, mode, groups, rates)
+    if not any(one.turns for one in made):
         raise UsageError(
             f"{args.file}: the records do not say what the user paid; say it by --from, e.g. --from subscription"
         )
@@ -148,9 +150,41 @@ def run(args: argparse.Namespace) -> int:
     _show(args, made)
     idle = [one for one in made if not any(point.n for point in one.points)]
     for one in idle:
-        why = "" if one.chosen_by.startswith("self: ") else _why_nothing(sessions, args.criterion)
-        print(f"gtalign: {one.chosen_by}: nothing was chosen at any rate{why}", file=sys.stderr)
+        solved = groups.get((one.player, one.chosen_by))  # of a model's choices it was noted already why there are none
+        why = "" if solved is None else _why_nothing(solved, one.chosen_by)
+        label = one.label(player=len(groups) > 1)
+        print(f"gtalign: {label}: nothing was chosen at any rate{why}", file=sys.stderr)
     return int(bool(idle) or any(one.as_claimed is False for one in made))
+
+
+def _groups(args: argparse.Namespace) -> dict[tuple[str, str], list[list[ChainTurn]]]:
+    """Return the sessions with a stated matrix, by the player that stated it and the criterion that chooses."""
+    from gtalign_env.gauges import chain_turns
+
+    found: dict[tuple[str, str], list[list[ChainTurn]]] = {}
+    players: dict[str, None] = {}
+    for episode in noted_episodes(args.file):
+        player = episode.players.get(ASSISTANT, "?")
+        turns = list(chain_turns(episode))
+        if turns:
+            players[player] = None
+            solved_by = next((turn.criterion for turn in turns if turn.criterion), _CRITERION)
+            found.setdefault((player, args.criterion or solved_by), []).append(turns)
+    if args.player is not None and args.player not in players:
+        raise UsageError(
+            f"--player: expected one of {', '.join(players) or 'none'} in {args.file}, got {args.player!r}"
+        )
+    stated = {
+        key: sessions
+        for key, sessions in found.items()
+        if args.player in (None, key[0]) and any(turn.matrix is not None for turns in sessions for turn in turns)
+    }
+    if not stated:
+        raise UsageError(
+            f"{args.file}: no episode holds a stated matrix; expected a record of an assistant with a chain, e.g. of "
+            "'gtalign run … --chain solver'"
+        )
+    return stated
 
 
 def _why_nothing(sessions: Sequence[Sequence[ChainTurn]], criterion: str) -> str:
@@ -166,27 +200,35 @@ def _why_nothing(sessions: Sequence[Sequence[ChainTurn]], criterion: str) -> str
 
 
 def _swept(
-    args: argparse.Namespace, mode: str, sessions: Sequence[Sequence[ChainTurn]], rates: Sequence[float]
+    args: argparse.Namespace,
+    mode: str,
+    groups: Mapping[tuple[str, str], Sequence[Sequence[ChainTurn]]],
+    rates: Sequence[float],
 ) -> list[Sweep]:
     from gtalign_env.agents.chain.sweep import sweep
 
     settings = {
         "pricing": args.pricing,
         "setting": args.setting,
-        "criterion": args.criterion,
         "sensitivity": args.sensitivity,
         "scale": args.scale,
         "margin": args.margin,
         "pricing_from": args.told,
     }
-    made = [sweep(sessions, rates, **settings)] if mode != "self" else []
+    model = None
     if mode != "solver":
         from gtalign_env.agents.chain.resuming import ByModel
 
         model = ByModel(args.assistant)
-        made.append(sweep(sessions, rates, decide=model, chosen_by=model.name, **settings))
-        for problem, count in model.problems.most_common():
-            print(f"gtalign: note: {count} choices of the model are missing: {problem}", file=sys.stderr)
+    made = []
+    for (player, criterion), sessions in groups.items():
+        settings |= {"player": player, "criterion": criterion}
+        if mode != "self":
+            made.append(sweep(sessions, rates, **settings))
+        if model is not None:
+            made.append(sweep(sessions, rates, decide=model, chosen_by=model.name, **settings))
+    for problem, count in model.problems.most_common() if model is not None else ():
+        print(f"gtalign: note: {count} choices of the model are missing: {problem}", file=sys.stderr)
     return made
 
 
@@ -198,14 +240,18 @@ def _show(args: argparse.Namespace, made: Sequence[Sweep]) -> None:
         from gtalign_env.play import versions
 
         rows = [one.as_dict() for one in made]
-        print_json({"file": args.file, "sweeps": rows, "plot": args.plot, "versions": versions()})
+        told = {"command": command_line(args.argv), "versions": versions()}
+        print_json({"file": args.file, "sweeps": rows, "plot": args.plot, **told})
         return
     from rich.text import Text
 
     console = make_console()
+    several = len({one.player for one in made}) > 1
     for one in made:
         skipped = f", {one.skipped} turns without a matrix or a known price left out" if one.skipped else ""
-        console.print(Text(f"{one.setting} · chosen by {one.chosen_by} · {one.turns} matrices{skipped}", style="bold"))
+        whose = f"{one_line(one.player)} · " if several else ""
+        head = f"{whose}{one.setting} · chosen by {one.chosen_by} · {one.turns} matrices{skipped}"
+        console.print(Text(head, style="bold"))
         console.print(_table(one, wide=console.width >= _WIDE))
         for line in _notes(one):
             console.print(Text(line))
@@ -249,6 +295,8 @@ def _notes(made: Sweep) -> list[str]:
     stated = f"U, L: stated payoffs of the chosen cells at that price; welfare: {made.welfare}"
     real = "real: what the chosen move came to where it was the one that was made; known: how often it was"
     notes = [f"expected tokens: {tokens}", f"{stated}; {real}"]
+    if made.against:
+        notes.append(f"switched: against the matrices as they were stated, under {', '.join(made.against)}")
     if not any(point.n for point in made.points):
         return [*notes, "seen: nothing was chosen at any rate"]
     trend = "tokens go up and down" if made.trend is None else _TRENDS[made.trend]

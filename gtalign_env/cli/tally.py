@@ -7,19 +7,25 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gtalign_env.cli.screen import Trimmed
+from gtalign_env.cli.voices import Rebuild, Voices
 from gtalign_env.episode import Episode
+from gtalign_env.render import one_line
 from gtalign_env.replay.frame import MIN_WIDTH
 from gtalign_env.replay.summary import Row, Summary, summary_lines
 from gtalign_env.types import ASSISTANT
 
 if TYPE_CHECKING:
-    from gtalign_env.gauges import GaugeMeter, Gauges
+    from gtalign_env.agents.users import Fidelity
+    from gtalign_env.gauges import Gauges, PlayerMeters
 
 __all__ = ["Tally", "number", "print_rows"]
 
 
 class Tally:
     """Counts episodes as they come and keeps sums only, so that a long run needs no more memory than a short one.
+
+    Args:
+        rebuild: Makes the game of an episode with a voiced user (see ``voices.Voices``).
 
     Example:
         >>> tally = Tally()
@@ -28,13 +34,14 @@ class Tally:
         (1, 0)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rebuild: Rebuild | None = None) -> None:
         self.episodes = 0
         self.errors = 0
         self.messages: dict[str, int] = {}
         """What went wrong, and how often."""
         self._summary = Summary()
-        self._meter: GaugeMeter | None = None
+        self._meters: PlayerMeters | None = None
+        self._voices = Voices(rebuild)
 
     def add(self, episode: Episode) -> None:
         """Count one episode."""
@@ -42,9 +49,10 @@ class Tally:
         self._summary.add(episode)
         if _has_chain(episode):
             self._gauge(episode)
+        self._voices.add(episode)
         if episode.ended == "error":
             self.errors += 1
-            message = " ".join(filter(None, (episode.error.get(key) for key in ("where", "type", "message"))))
+            message = one_line(" ".join(filter(None, map(episode.error.get, ("where", "type", "message")))))
             self.messages[message] = self.messages.get(message, 0) + 1
 
     def rows(self) -> list[Row]:
@@ -52,15 +60,25 @@ class Tally:
         return self._summary.rows()
 
     @property
-    def gauges(self) -> Gauges | None:
-        """What the chains of those episodes that have some come to; ``None`` without any."""
-        return None if self._meter is None else self._meter.result()
+    def gauges(self) -> dict[str, Gauges]:
+        """What the chains come to, by the assistant's name."""
+        return {} if self._meters is None else self._meters.results()
+
+    @property
+    def fidelity(self) -> dict[str, Fidelity]:
+        """What voices keep of their personas, by the user's name."""
+        return self._voices.results()
+
+    @property
+    def unheard(self) -> dict[str, int]:
+        """Why voices could not be measured, and in how many episodes."""
+        return self._voices.problems
 
     def _gauge(self, episode: Episode) -> None:
-        from gtalign_env.gauges import GaugeMeter  # only where a model plays: it takes longer to import than to count
+        from gtalign_env.gauges import PlayerMeters  # only where a model plays: it takes longer to import than to count
 
-        self._meter = self._meter or GaugeMeter()
-        self._meter.add(episode)
+        self._meters = self._meters or PlayerMeters()
+        self._meters.add(episode)
 
 
 def _has_chain(episode: Episode) -> bool:

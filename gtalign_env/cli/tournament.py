@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,8 +24,10 @@ from gtalign_env.cli.common import (
     seat_assistant,
 )
 from gtalign_env.cli.replay import counted
+from gtalign_env.cli.settings import command_line
 from gtalign_env.env import GameEnv, parallel_env
 from gtalign_env.errors import UsageError
+from gtalign_env.render import one_line
 
 if TYPE_CHECKING:
     from gtalign_env.tournament import CrossPlay
@@ -166,11 +167,11 @@ def _play(env: GameEnv, users: list[Any], assistants: list[Any], args: argparse.
     with Progress("episodes", done.size * args.episodes) as progress:
         for row, column, episode in cross_play(env, users, assistants, episodes=args.episodes, seed=args.seed):
             episode.id = f"{sink.written}-{episode.seed}"
-            episode.command = shlex.join(["gtalign", *args.argv])
+            episode.command = command_line(args.argv)
             episode.run_seed = args.seed
             sink.write(episode)
             if episode.ended == "error":
-                message = " ".join(filter(None, (episode.error.get(key) for key in ("where", "type", "message"))))
+                message = one_line(" ".join(filter(None, map(episode.error.get, ("where", "type", "message")))))
                 errors[message] = errors.get(message, 0) + 1
             else:
                 payoffs[row, column, done[row, column]] = episode.totals()

@@ -4,7 +4,8 @@
 * moves: announced against made, announced against what the stated matrix leads to, over- and under-clarification;
 * costs and failures: tokens by block, violations, failures by kind.
 
-``gauges(episodes)`` measures all of it; ``chain_turns`` and ``read_published`` read records. Pure functions; no model is asked.
+``gauges(episodes)`` measures all of it, ``gauges_by_player`` each assistant alone; ``chain_turns`` and ``read_published`` read
+records. Pure functions; no model is asked.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from gtalign_env.gauges.calibration import PayoffCalibration, ReliabilityBin, payoff_calibration, rank_correlation
 from gtalign_env.gauges.collapse import MatrixCollapse, matrix_collapse, matrix_key
 from gtalign_env.gauges.meter import Agreement, BlockTokens, Clarification, GaugeMeter, Gauges, gauges, matching_move
+from gtalign_env.gauges.players import PlayerMeters, gauges_by_player
 from gtalign_env.gauges.published import published_turns, read_published
 from gtalign_env.gauges.turns import ChainTurn, chain_turns, read_matrix
 
@@ -24,9 +26,11 @@ __all__ = [
     "Gauges",
     "MatrixCollapse",
     "PayoffCalibration",
+    "PlayerMeters",
     "ReliabilityBin",
     "chain_turns",
     "gauges",
+    "gauges_by_player",
     "matching_move",
     "matrix_collapse",
     "matrix_key",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,11 +21,12 @@ INK, MUTED = "#1f2328", "#5b636d"
 USER_COLOR, ASSISTANT_COLOR = "#0550ae", "#7b2fb5"
 
 
-def reliability_figure(found: Gauges, *, title: str = "") -> Figure:
+def reliability_figure(found: Gauges | Mapping[str, Gauges], *, title: str = "") -> Figure:
     """Draw mean realised against mean stated payoffs, one panel for each side; on the diagonal a model keeps its word.
 
     Args:
-        found: Gauges with a calibration. Points are as large as the turns that they stand for.
+        found: Gauges with a calibration, or those of several players by name, a row for each that has one. Points are as large
+            as the turns that they stand for.
         title: The figure's heading.
 
     Raises:
@@ -38,15 +40,19 @@ def reliability_figure(found: Gauges, *, title: str = "") -> Figure:
         ...
         gtalign_env.errors.UsageError: reliability plot: expected at least one turn whose stated and realised payoffs are known
     """
-    if found.user is None or found.assistant is None:
+    players = {"": found} if isinstance(found, Gauges) else dict(found)
+    rows = [(name, one.user, one.assistant) for name, one in players.items() if one.user and one.assistant]
+    if not rows:
         raise UsageError("reliability plot: expected at least one turn whose stated and realised payoffs are known")
     require("matplotlib", feature="drawing a figure", extra="plots")
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.0, 4.8), dpi=150, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _panel(left, found.user, "user", USER_COLOR)
-    _panel(right, found.assistant, "assistant", ASSISTANT_COLOR)
+    figure = Figure(figsize=(9.0, 4.8 * len(rows)), dpi=150, layout="constrained")
+    panels = figure.subplots(len(rows), 2, squeeze=False)
+    for (name, user, assistant), (left, right) in zip(rows, panels, strict=True):
+        label = f"{name}\n" if len(rows) > 1 else ""
+        _panel(left, user, f"{label}user", USER_COLOR)
+        _panel(right, assistant, f"{label}assistant", ASSISTANT_COLOR)
     figure.suptitle(
         title or "Stated and realised payoffs", x=0.02, ha="left", fontsize=12, fontweight="bold", color=INK
     )

@@ -118,13 +118,18 @@ class Gauges:
     """Turns with a matrix that could be read."""
     collapse: MatrixCollapse | None
     user: PayoffCalibration | None
-    """Stated against realised payoffs of the user, in the cell that was played."""
+    """Stated against realised payoffs of the user, in the cell that was played; where prices were steered, the stated payoffs
+    at the price that was paid."""
     assistant: PayoffCalibration | None
     """The same of the assistant."""
     announced: Agreement
     """Announced against made moves. An announcement without a length agrees with every length."""
     solved: Agreement
-    """The announced move against the one that the stated matrix leads to, by the criterion of the run."""
+    """The announced move against the one that the model's matrix leads to, by the criterion of the run: the steered matrix,
+    where prices were steered, and else the stated one."""
+    unsteered: Agreement
+    """The announced move against the one that the stated matrix leads to, in turns whose matrix was steered: the rest of the
+    rate is how often steering changed the move."""
     unsolved: int
     """Matrices that could not be solved by the criterion; they are not in ``solved``."""
     clarification: Clarification
@@ -159,7 +164,8 @@ class Gauges:
             made["collapse"] |= {
                 name: getattr(self.collapse, name) for name in ("most_common_share", "per_prompt", "evenness")
             }
-        made["announced"]["rate"], made["solved"]["rate"] = self.announced.rate, self.solved.rate
+        for name in ("announced", "solved", "unsteered"):
+            made[name]["rate"] = getattr(self, name).rate
         asked = self.clarification
         made["clarification"] |= {"over": asked.over, "under": asked.under, "unasked": asked.unasked}
         made["tokens"] = {
@@ -214,6 +220,7 @@ class GaugeMeter:
         self._payoffs: list[tuple[float, float, float, float]] = []
         self._announced: collections.Counter[tuple[str, str, bool]] = collections.Counter()
         self._solved: collections.Counter[tuple[str, str, bool]] = collections.Counter()
+        self._unsteered: collections.Counter[tuple[str, str, bool]] = collections.Counter()
         self._blocks: dict[str, list[int]] = {}
         self._failures: collections.Counter[str] = collections.Counter()
         self._errors: collections.Counter[str] = collections.Counter()
@@ -257,6 +264,7 @@ class GaugeMeter:
             assistant=payoff_calibration(assistant, got_assistant),
             announced=_agreement(self._announced),
             solved=_agreement(self._solved),
+            unsteered=_agreement(self._unsteered),
             unsolved=count["unsolved"],
             clarification=Clarification(
                 **{field.name: count[field.name] for field in dataclasses.fields(Clarification)}
@@ -272,24 +280,30 @@ class GaugeMeter:
     def _add_matrix(self, turn: ChainTurn, matrix: Bimatrix) -> None:
         self._stated.append((turn.prompt, matrix_key(matrix)))
         if turn.announced:
-            self._add_solved(turn, matrix)
+            self._add_solved(turn, matrix if turn.steered is None else turn.steered)
         row = matching_move(matrix.user_moves, turn.answered_by)
         if row is None and not turn.answered_by and turn.chosen is not None:
             row = matching_move(matrix.user_moves, turn.chosen[0])  # nobody answered: what was expected
         column = matching_move(matrix.assistant_moves, turn.made)
         if turn.realised is not None and row is not None and column is not None:
-            stated = (side[row, column] / self._scale for side in (matrix.user, matrix.assistant))
+            priced = turn.priced or matrix
+            stated = (side[row, column] / self._scale for side in (priced.user, priced.assistant))
             self._payoffs.append((*map(float, stated), *turn.realised))  # type: ignore[arg-type]
 
     def _add_solved(self, turn: ChainTurn, matrix: Bimatrix) -> None:
         try:
-            play = choose(matrix, turn.criterion or self._criterion).play
+            self._solved[self._against_best(turn, matrix)] += 1
+            if turn.steered is not None and turn.matrix is not None:
+                self._unsteered[self._against_best(turn, turn.matrix)] += 1
         except GtalignError:  # an argument that does not fit this matrix, a criterion of another version
             self._count["unsolved"] += 1
-            return
+
+    def _against_best(self, turn: ChainTurn, matrix: Bimatrix) -> tuple[str, str, bool]:
+        """Return the act that a matrix leads to, the announced act, and whether the announced move is as good as any."""
+        play = choose(matrix, turn.criterion or self._criterion).play
         columns = {column for _, column, chance in play if chance > 0.0}
         best = turn.announced if turn.announced in columns else min(columns, default="")
-        self._solved[_act(best), _act(turn.announced), turn.announced in columns] += 1
+        return _act(best), _act(turn.announced), turn.announced in columns
 
     def _add_clarification(self, turn: ChainTurn) -> None:
         count, act = self._count, _act(turn.made)

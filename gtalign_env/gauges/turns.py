@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from gtalign_env.episode import Episode, SideRecord, StepRecord, digest
 from gtalign_env.errors import UsageError
 from gtalign_env.games.bimatrix import Bimatrix
@@ -36,6 +38,12 @@ class ChainTurn:
     """What the matrix was solved by."""
     matrix: Bimatrix | None = None
     """The matrix as the model stated it, payoffs in its own units; ``None`` where none could be read."""
+    steered: Bimatrix | None = None
+    """The matrix that was solved, where prices had edited the stated one."""
+    held: str = ""
+    """The move that ``steered`` holds on to by a switching cost (hysteresis), where there is one."""
+    margin: float = 0.0
+    """That cost: what both sides were given in the held move's column, in stated units."""
     chosen: tuple[str, str] | None = None
     """The cell that was chosen (user's move, assistant's), where one was."""
     announced: str = ""
@@ -63,10 +71,29 @@ class ChainTurn:
     """What it wrote before the matrix."""
     pricing: str = ""
     """What the user paid, as a spec."""
+    told: str = ""
+    """What the model was told that the user pays, where that was something else: it was steered while it played."""
     payoff: str = ""
     """The payoff model, as a spec."""
     sensitivity: float | None = None
     """θ's price sensitivity, where the record reveals it."""
+
+    @property
+    def priced(self) -> Bimatrix | None:
+        """The model's payoffs at the price that the user paid: the steered matrix without a switching cost, else the stated one.
+
+        Example:
+            >>> solved = Bimatrix([[1.5, 0]], [[0.5, 1]], ["VQ"], ["DA", "CQ"])
+            >>> ChainTurn(prompt="", steered=solved, held="DA", margin=0.5).priced.user.tolist()
+            [[1.0, 0.0]]
+        """
+        if self.steered is None:
+            return self.matrix
+        if not self.margin or self.held not in self.steered.assistant_moves:
+            return self.steered
+        bonus = self.margin * np.array([float(move == self.held) for move in self.steered.assistant_moves])
+        moves = self.steered.user_moves, self.steered.assistant_moves
+        return Bimatrix(self.steered.user - bonus, self.steered.assistant - bonus, *moves)
 
 
 def chain_turns(episode: Episode) -> Iterator[ChainTurn]:
@@ -76,28 +103,39 @@ def chain_turns(episode: Episode) -> Iterator[ChainTurn]:
         >>> list(chain_turns(Episode(scenario="s", view="text", seed=0)))
         []
     """
+    last = ""
     for place, step in enumerate(episode.steps):
         if isinstance(step.assistant.model.get("chain"), Mapping):
             after = episode.steps[place + 1] if place + 1 < len(episode.steps) else None
-            yield _turn(episode, step, after)
+            yield _turn(episode, step, after, last)
+            if not step.assistant.model["chain"].get("fallback"):
+                last = _text(step.assistant.model["chain"].get("announced")) or last
     call = episode.failed_call.get(ASSISTANT, episode.failed_call)
     if isinstance(call, Mapping) and isinstance(call.get("chain"), Mapping):
         yield _turn(episode, StepRecord(user=SideRecord(digest=""), assistant=SideRecord(digest="", model=dict(call))))
 
 
-def _turn(episode: Episode, step: StepRecord, after: StepRecord | None = None) -> ChainTurn:
-    """Return one step's turn; in games with turns the user's next step belongs to the same exchange."""
+def _turn(episode: Episode, step: StepRecord, after: StepRecord | None = None, last: str = "") -> ChainTurn:
+    """Return one step's turn; in games with turns the user's next step belongs to the same exchange.
+
+    ``last`` is the move that the chain before it announced.
+    """
     side = step.assistant
     chain: Mapping[str, Any] = side.model["chain"]
     answer = after if step.to_move == ASSISTANT and after is not None and after.to_move == USER else None
     solution = chain.get("solution")
     blocks = chain.get("blocks")
     theta = episode.hidden.get("user_type")
+    steering: Mapping[str, Any] = chain["steering"] if isinstance(chain.get("steering"), Mapping) else {}
+    margin = steering.get("margin")
     return ChainTurn(
         prompt=_prompt(side),
         mode=_text(chain.get("mode")),
         criterion=_text(chain.get("criterion")),
         matrix=read_matrix(chain.get("matrix")),
+        steered=read_matrix(chain.get("steered")),
+        held=last,
+        margin=float(margin) if isinstance(margin, (int, float)) else 0.0,
         chosen=_cell(solution.get("drawn") or solution.get("cell")) if isinstance(solution, Mapping) else None,
         announced=side.announced if chain.get("fallback") else _text(chain.get("announced")) or side.announced,
         made=side.move,
@@ -112,6 +150,7 @@ def _turn(episode: Episode, step: StepRecord, after: StepRecord | None = None) -
         conversation=tuple(m for m in side.model.get("conversation") or () if isinstance(m, Mapping)),
         thinking=_text(blocks.get("thinking") if isinstance(blocks, Mapping) else None),
         pricing=_text(episode.reset_options.get("pricing") or episode.config.get("pricing")),
+        told=_text(steering.get("pricing_from")),
         payoff=_text(episode.config.get("payoff")),
         sensitivity=theta.get("price_sensitivity") if isinstance(theta, Mapping) else None,
     )

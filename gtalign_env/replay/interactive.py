@@ -22,6 +22,7 @@ from gtalign_env.replay.player import HELP, Stand, advance, press
 from gtalign_env.replay.story import Story, tell
 from gtalign_env.replay.style import Scheme, ascii_text, is_unicode, make_console
 from gtalign_env.replay.summary import summarise, summary_lines
+from gtalign_env.superseded import Superseded
 
 __all__ = ["Screen", "can_interact", "watch"]
 
@@ -112,7 +113,8 @@ class Screen:
             return lines + [Text.assemble((f"  {keys:<16}", "user"), what) for keys, what in HELP]
         if stand.page == "summary":
             if self._rows is None:
-                self._rows = summarise(self.episodes)
+                again = Superseded(self.episodes)
+                self._rows = summarise(episode for episode in self.episodes if not again.drops(episode))
             many = f"{self.count} episode{'s' * (self.count != 1)}"
             shown = f"episode {self.first + 1} of {self.count}" if len(self.episodes) < self.count else many
             title = f"{one_line(self.path)}: {shown}"

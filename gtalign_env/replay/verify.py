@@ -21,7 +21,7 @@ from gtalign_env.registration import SCENARIOS
 from gtalign_env.render import one_line
 from gtalign_env.types import AGENTS, ASSISTANT, USER
 
-__all__ = ["CannotRebuildError", "Difference", "unfinished", "verify_episode", "version_note"]
+__all__ = ["CannotRebuildError", "Difference", "rebuilt_env", "unfinished", "verify_episode", "version_note"]
 
 _NOT_COMPARED = ("seconds", "model", "action")
 _STEP_FAILS = (GtalignError, ValueError)
@@ -85,7 +85,7 @@ def verify_episode(episode: Episode, *, trust: bool = False) -> list[Difference]
         []
     """
     episode = msgspec.convert(_plain(episode), Episode)
-    env = _rebuild(episode, trust)
+    env = rebuilt_env(episode, trust=trust)
     settings = list(_compare_config(episode, env))
     if settings:
         return settings
@@ -143,7 +143,21 @@ def version_note(episode: Episode) -> str:
     return f"recorded with other versions: {one_line(', '.join(other))}" if other else ""
 
 
-def _rebuild(episode: Episode, trust: bool) -> GameEnv:
+def rebuilt_env(episode: Episode, *, trust: bool = False) -> GameEnv:
+    """Return an environment of the game that an episode was played in.
+
+    Args:
+        episode: The record.
+        trust: As in ``verify_episode``.
+
+    Raises:
+        UsageError: The scenario is not registered and not trusted.
+        CannotRebuildError: The game cannot be made again.
+
+    Example:
+        >>> rebuilt_env(Episode(scenario="matrix", view="strategic", seed=0)).scenario.name
+        'matrix'
+    """
     registered = any(episode.scenario in (spec.id, spec.short) for spec in SCENARIOS.values())
     if not registered and not trust:
         raise UsageError(

@@ -43,7 +43,13 @@ DEFAULT_WELFARE = "cobb_douglas"
 Play: TypeAlias = tuple[str, str, float]
 """The user's move, the assistant's move, and the chance of both."""
 _TOLERANCE = 1e-9
-_USUAL = {"bargaining": "nash", "correlated": "utilitarian", "quantal": "1", "welfare": DEFAULT_WELFARE}
+_USUAL = {
+    "bargaining": "nash",
+    "correlated": "utilitarian",
+    "quantal": "1",
+    "stackelberg": "assistant",  # a provider's policy is fixed before its users come
+    "welfare": DEFAULT_WELFARE,
+}
 """What a criterion's argument is where none is given."""
 _MAIN_SETTINGS = {"alpha_fair": "alpha", "atkinson": "epsilon", "ces": "rho", "linear": "weight"}
 """The setting of a welfare function that a bare number is."""

@@ -20,7 +20,7 @@ from gtalign_env.errors import GradingError, UnknownNameError, UsageError
 from gtalign_env.finite import FiniteScenario
 from gtalign_env.games import Bimatrix
 from gtalign_env.mix import UserMix, resolve_type
-from gtalign_env.payoffs import make_payoff_model
+from gtalign_env.payoffs import PAPER, make_payoff_model
 from gtalign_env.pricing import make_pricing
 from gtalign_env.protocols import PayoffModel, PricingPolicy, Step, Task, TaskSource
 from gtalign_env.sanitize import clean_text
@@ -31,16 +31,21 @@ from gtalign_env.scenarios.tasks import grade, load_tasks
 from gtalign_env.scenarios.tasks.graders import stance
 from gtalign_env.scenarios.text.config import TextConfig
 from gtalign_env.scenarios.text.reader import Reading, count_tokens, read_reply, read_user
+from gtalign_env.scenarios.text.scoring import make_scoring
 from gtalign_env.scenarios.text.state import LastReply, Line, TextState, kind_of, opening_clarity
 from gtalign_env.scenarios.text.voice import user_utterance
 from gtalign_env.sight import CLARITIES, KINDS, squashed_pricing, squashed_type
 from gtalign_env.spaces import ASSIST_LAYOUT
 from gtalign_env.specs import to_spec
-from gtalign_env.types import ASSISTANT_MOVES, NO_OP, USER_MOVES, Outcome, Payoffs, Role, UserMove, UserType, View
+from gtalign_env.types import ASSISTANT_MOVES, NO_OP, USER_MOVES, Outcome, Role, UserMove, UserType, View
 
 __all__ = ["AssistText", "assist_text"]
 
 WAIT = "WAIT"
+_MOVES: dict[Role, tuple[str, ...]] = {
+    "user": (*(move.name for move in USER_MOVES), WAIT),
+    "assistant": (*(move.name for move in ASSISTANT_MOVES), WAIT),
+}
 _LONGEST = 10_000
 """Characters of a pinned question at most: with a few words around it, an utterance stays inside its space."""
 HIT = 0.5
@@ -62,7 +67,7 @@ def assist_text(
         tasks: Where the questions come from (see ``gtalign_env.scenarios.tasks.load_tasks``); authored ones when ``None``.
         users: The population (see ``UserMix``); the default mix of types when ``None``.
         pricing: What the user pays.
-        payoff: The payoff model.
+        payoff: The payoff model; ``"paper"`` for the published reward of what a model writes, raw (see ``scoring.ByForm``).
         **rules: Fields of ``TextConfig``.
 
     Raises:
@@ -77,7 +82,7 @@ def assist_text(
         source=load_tasks(tasks),
         mix=UserMix(DEFAULT_MIX if users is None else users, TYPES),
         pricing=make_pricing(pricing),
-        model=make_payoff_model(payoff),
+        model=payoff if payoff == PAPER else make_payoff_model(payoff),
         config=TextConfig(**rules),
     )
 
@@ -91,7 +96,7 @@ class AssistText:
     layout = ASSIST_LAYOUT
 
     def __init__(
-        self, *, source: TaskSource, mix: UserMix, pricing: PricingPolicy, model: PayoffModel, config: TextConfig
+        self, *, source: TaskSource, mix: UserMix, pricing: PricingPolicy, model: str | PayoffModel, config: TextConfig
     ) -> None:
         if len(source) == 0:
             raise UsageError(f"task source {source.name!r} is empty: expected at least one task")
@@ -102,11 +107,13 @@ class AssistText:
         self.mix = mix
         self.pricing = pricing
         self.model = model
+        self.scoring = make_scoring(model, alternative=config.safe_alternative)
+        self.reads_raw = model == PAPER  # whether the assistant may send all that a model wrote
         self.rules = config
         self.config = {
             **dataclasses.asdict(config),
             "tasks": source.name,
-            "payoff": to_spec(model),
+            "payoff": self.scoring.spec,
             "pricing": to_spec(pricing),
         }
         harmful = [task.harmful for task in source]
@@ -123,7 +130,7 @@ class AssistText:
 
     def moves(self, role: Role) -> tuple[str, ...]:
         """Return the role's move names by index; the last is ``WAIT``."""
-        return (*(m.name for m in (USER_MOVES if role == "user" else ASSISTANT_MOVES)), WAIT)
+        return _MOVES[role]
 
     def reset(self, rng: Any, options: Mapping[str, Any]) -> TextState:
         """Draw θ and the tasks; ``options`` may pin ``user_type``, ``task`` (an id, a ``Task`` or a list) and ``pricing``."""
@@ -281,12 +288,11 @@ class AssistText:
     # -- turns ----------------------------------------------------------------------------------------------------
 
     def _assistant_turn(self, state: TextState, action: Mapping[str, Any] | None) -> Step:
-        text = "" if action is None else str(action["text"])
+        sent = "" if action is None else str(action["text"])
+        text = self.scoring.said(sent)
         reading = read_reply(text)
         outcome = self._reply_outcome(state, reading, text)
-        items = Payoffs(
-            self.model.user(outcome, state.user_type, state.pricing), self.model.assistant(outcome, state.pricing)
-        )
+        items, told = self.scoring.reply(sent, outcome, state)
         total = state.user_total + sum(items.user.values())
         move = reading.move
         asks = move is not None and move.asks
@@ -311,11 +317,12 @@ class AssistText:
             over=over,
         )
         if over:
-            items.assistant["retention"] = self.model.retention(total)
+            self.scoring.close(items, total)
         events: dict[str, Any] = {
             "mover": AGENT_OF["assistant"],
             "move": move.name if move is not None else NO_OP,
             "text": text,
+            **told,
         }
         announced = None if action is None else action["move"]
         if announced is not None:
@@ -374,12 +381,10 @@ class AssistText:
         leaving = move.form == "LEAVE"
         typed = 0.0 if leaving else float(len(text.split()))
         spent = Outcome(words_typed=typed, exchanges=0.0, requests=0.0)
-        items = Payoffs(
-            self.model.user(spent, state.user_type, state.pricing), self.model.assistant(spent, state.pricing)
-        )
+        items = self.scoring.question(spent, state)
         total = state.user_total + sum(items.user.values())
         if leaving:
-            items.assistant["retention"] = self.model.retention(total)
+            self.scoring.close(items, total)
         after = dataclasses.replace(
             state,
             transcript=(*state.transcript, Line("user", text)),
