@@ -314,6 +314,9 @@ class Sampling:
     json_schema: str = ""
     """A JSON schema, as text, that the whole completion has to fit; empty for free text. An engine that cannot hold a model to
     one returns an error and says so."""
+    reserve: int = 0
+    """Tokens of the context to be left free behind this completion, for what goes on with it later (>= 0). An engine that
+    leaves out old turns leaves out more of them for it."""
 
     def __post_init__(self) -> None:
         """Refuse values that have no meaning."""
@@ -324,6 +327,7 @@ class Sampling:
             ("stop", not isinstance(self.stop, str), "a tuple of strings"),
             ("seed", isinstance(self.seed, int) and self.seed >= 0, "an integer >= 0"),
             ("json_schema", isinstance(self.json_schema, str), "the JSON text of a schema"),
+            ("reserve", isinstance(self.reserve, int) and self.reserve >= 0, "an integer >= 0"),
         ):
             if not fits:
                 raise UsageError(f"sampling {field}: expected {expected}, got {getattr(self, field)!r}")
@@ -406,5 +410,8 @@ class Backend(Protocol):
         ...
 
     def count_tokens(self, text: str) -> int:
-        """Return the number of this engine's tokens in ``text``."""
+        """Return the number of this engine's tokens in ``text``.
+
+        Games that run side by side count in threads of their own, also while the engine generates: it has to bear that.
+        """
         ...

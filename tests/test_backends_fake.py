@@ -21,10 +21,11 @@ from gtalign_env.agents.backends import (
     fake_backend,
     make_backend,
 )
-from gtalign_env.agents.backends.fake import CHAIN, DEFAULT_RULES
+from gtalign_env.agents.backends.fake import CHAIN, DEFAULT_RULES, REPLIES
 from gtalign_env.agents.backends.prompts import NOTHING
 from gtalign_env.errors import UnknownNameError, UsageError
 from gtalign_env.protocols import Backend, Continuation, Sampling
+from gtalign_env.registration import make_scenario
 
 HELLO = [{"role": "user", "content": "Hello there, how are you on this fine day?"}]
 
@@ -170,13 +171,13 @@ def test_chain__takes_a_block_that_somebody_else_has_written() -> None:
     ("payoff", "choice"),
     [
         ('{"C|C": {"user": 3, "assistant": 3}, "D|C": {"user": 5, "assistant": 0}}', "\nchoice: C|C"),
-        ('{"VQ|DA": {"user": 9, "assistant": 9}, "VQ|CQ": {"user": 1, "assistant": 1}}', "\nchoice: VQ|CQ"),
+        ('{"VQ|DA": {"user": 9, "assistant": 9}, "VQ|CQ": {"user": 1, "assistant": 1}}', "\nchoice: VQ|DA"),
         ("nonsense", ""),
         ("[]", ""),
     ],
 )
 def test_chain__chooses_a_cell_of_what_it_has_stated(payoff: str, choice: str) -> None:
-    """The cell in which it asks, as its reply does, or else the highest sum; nothing where there is no matrix."""
+    """The highest sum; nothing where there is no matrix."""
     backend = ChainBackend()
     first = backend.generate([HELLO], Sampling(stop=("<payoff>",)))[0]
     asked = Continuation(after=first, text=f"{payoff}</payoff><analyze>")
@@ -347,3 +348,18 @@ def test_fakes__need_no_torch() -> None:
         "sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("move", sorted(REPLIES))
+def test_chain__says_what_it_has_announced(move: str) -> None:
+    """The text view reads each reply as the move that stands in the inserted choice; an act alone is made in a few words."""
+    read = make_scenario("assist_text").read_move
+    backend = ChainBackend()
+    first = backend.generate([HELLO], Sampling(stop=("</payoff>",)))[0]
+    for chosen in (move, move.partition("_")[0]):
+        asked = Continuation(after=first, text=f"<analyze>choice: VQ|{chosen}\n</analyze><response>")
+        made = backend.generate([asked], Sampling(max_tokens=600, stop=("</response>",)))[0]
+        assert read(made.text) == (move if chosen == move else f"{chosen}_short" if chosen in ("DA", "AQ") else chosen)
+    bad = ChainBackend(good=False)
+    asked = Continuation(after=first, text=f"<analyze>choice: VQ|{move}\n</analyze><response>")
+    assert bad.generate([asked], Sampling(stop=("</response>",)))[0].text == CHAIN[3][1]

@@ -17,11 +17,12 @@ import pytest
 
 from gtalign_env.agents.assistants import make_assistant
 from gtalign_env.agents.backends import make_backend
+from gtalign_env.agents.backends.json_grammar import json_grammar
 from gtalign_env.agents.backends.openai import OpenAIBackend
 from gtalign_env.cli import main
 from gtalign_env.errors import ModelError, UsageError
 from gtalign_env.protocols import Backend, Continuation, Generation, Sampling
-from gtalign_env.testing.openai_forms import Asked, pieces, token_id
+from gtalign_env.testing.openai_forms import Asked, error, pieces, token_id
 from gtalign_env.testing.openai_server import OpenAIServer
 
 pytest.importorskip("openai")
@@ -40,6 +41,19 @@ def chain(asked: Asked) -> str:
 def ids_of(text: str) -> tuple[int, ...]:
     """The loopback server's token ids."""
     return tuple(map(token_id, pieces(text)))
+
+
+class Refusing(OpenAIServer):
+    """A server that refuses requests with a field, in its own words."""
+
+    def __init__(self, words: str, field: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.refusal = words, field
+
+    def problem(self, asked: Asked, key: str) -> tuple[int, dict[str, Any]] | None:
+        """Refuse."""
+        words, field = self.refusal
+        return (400, error(words)) if field in asked.body else super().problem(asked, key)
 
 
 @pytest.fixture
@@ -333,11 +347,15 @@ def test_openai__completions_write_out_a_continuation_of_unknown_prompt(plain: O
 
 @pytest.mark.parametrize("dialect", ["openai", "vllm"])
 def test_openai__asks_for_a_json_schema(dialect: str) -> None:
-    """The schema goes along as ``response_format``."""
+    """The schema goes along as ``response_format``; vLLM is sent our grammar, in which white space has no place."""
     with OpenAIServer(dialect=dialect) as server:
         (done,) = OpenAIBackend("m", base_url=server.base_url).generate([HI], Sampling(json_schema=SCHEMA))
         assert json.loads(done.text) == {"user": 1}
         assert ("log-probabilities are those under the JSON schema" in done.note) == (dialect == "vllm")
+        if dialect == "vllm":
+            assert server.asked[0].body["structured_outputs"] == {"grammar": json_grammar(SCHEMA)}
+            assert "response_format" not in server.asked[0].body
+            return
         wanted = server.asked[0].body["response_format"]
         assert wanted["type"] == "json_schema"
         assert wanted["json_schema"]["schema"] == json.loads(SCHEMA)
@@ -350,6 +368,35 @@ def test_openai__a_server_that_ignores_the_schema_is_found_out() -> None:
         assert (done.text, done.finish_reason) == ("", "error")
         assert done.error == "the server did not hold the model to the JSON schema: 'Sure, here it is' is not JSON"
         assert done.sampled == "Sure, here it is"
+
+
+def test_openai__a_server_that_holds_no_schema_is_asked_for_it_once() -> None:
+    """Asked again, the backend says so by itself; one that has held a model once is asked every time."""
+    said = iter(['{"user": 1}', "Sure", '{"user": 2}', "Well"])
+    with OpenAIServer(lambda asked: next(said)) as server:
+        backend = OpenAIBackend("m", base_url=server.base_url)
+        texts = [backend.generate([HI], Sampling(json_schema=SCHEMA))[0].text for _ in range(3)]
+        assert texts == ['{"user": 1}', "", '{"user": 2}']
+        other = OpenAIBackend("m", base_url=server.base_url)
+        assert "did not hold" in other.generate([HI], Sampling(json_schema=SCHEMA))[0].error
+        assert "does not hold a model to a JSON schema" in other.generate([HI], Sampling(json_schema=SCHEMA))[0].error
+        assert len(server.asked) == 4
+
+
+def test_openai__a_vllm_without_our_grammars_is_sent_the_schema() -> None:
+    """A server whose engine reads another kind of grammar refuses ours: the schema goes along instead, then and later."""
+    with Refusing("Invalid grammar specification.", "structured_outputs", dialect="vllm") as server:
+        backend = OpenAIBackend("m", base_url=server.base_url, max_retries=0)
+        made = [backend.generate([HI], Sampling(json_schema=SCHEMA))[0] for _ in range(2)]
+        assert [json.loads(one.text) for one in made] == [{"user": 1}] * 2
+        assert ["response_format" in asked.body for asked in server.asked] == [False, True, True]
+
+
+def test_openai__a_model_without_a_chat_template_is_helped_on() -> None:
+    """The server's 400 says what is missing; we say what to do."""
+    with Refusing("you must provide a chat template", "messages") as server:
+        (done,) = OpenAIBackend("m", base_url=server.base_url).generate([HI], Sampling())
+        assert done.error.endswith("a model without a chat template needs --backend-option api=completions")
 
 
 def test_openai__completions_cannot_hold_a_schema_unless_vllm() -> None:

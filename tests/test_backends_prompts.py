@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from tiny_llama import BOS, END, EOS, PAD, make_tokenizer
 
-from gtalign_env.agents.backends.prompts import PLAIN_STOPS, Prompter, plain_prompt
+from gtalign_env.agents.backends.prompts import PLAIN_STOPS, TOO_LONG, Prompter, plain_prompt
+from gtalign_env.errors import ModelError
 
 transformers = pytest.importorskip("transformers")
 
@@ -107,15 +108,26 @@ def test_prompt__too_long_loses_its_oldest_turns(template: str | None) -> None:
     assert prompter.prompt(talk, 300 if template else 600).text.count("question") < 20
 
 
-def test_prompt__one_message_that_is_too_long_loses_its_beginning() -> None:
-    """When even the last message does not fit, its end is kept behind the BOS."""
+def test_prompt__one_message_that_is_too_long_is_an_error() -> None:
+    """Nothing is cut off the beginning: there stand the instructions, and what is left would be read as something else."""
     prompter = Prompter(make_tokenizer(), bos=True)
-    prompt = prompter.prompt([*TALK, {"role": "user", "content": "x" * 2000 + "end"}], 100)
-    assert len(prompt.ids) == 100
-    assert prompt.ids[0] == prompter.tokenizer.bos_token_id
-    assert prompt.text.startswith(f"{BOS}xxx")
-    assert prompt.text.endswith("xend\nAssistant:")
-    assert "left out the 3 oldest messages and the first" in prompt.note
+    with pytest.raises(
+        ModelError, match=rf"{TOO_LONG}: system messages and the last one have \d+ tokens, and there is room for 100"
+    ):
+        prompter.prompt([*TALK, {"role": "user", "content": "x" * 2000 + "end"}], 100)
+
+
+def test_prompt__leaves_room_for_later_as_far_as_old_turns_go() -> None:
+    """With a reserve more of them are left out; what has to stay is kept, even where the reserve is not."""
+    prompter = Prompter(make_tokenizer(), bos=False)
+    talk = [{"role": role, "content": f"{role} {n}"} for n in range(9) for role in ("user", "assistant")]
+    talk.append({"role": "user", "content": "the last one"})
+    whole = len(prompter.prompt(talk, 5000).ids)
+    kept = prompter.prompt(talk, whole, reserve=40)
+    assert whole - 100 < len(kept.ids) <= whole - 40
+    assert kept.note.endswith(f"the prompt may have {whole - 40} tokens")
+    least = prompter.prompt(talk, whole, reserve=10_000)
+    assert least.text == prompter.prompt(talk[-1:], 5000).text
 
 
 def test_plain_stops__are_both_speakers() -> None:

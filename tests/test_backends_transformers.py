@@ -16,7 +16,7 @@ from tiny_llama import END, make_model, make_tokenizer
 
 from gtalign_env.agents.backends import loading
 from gtalign_env.agents.backends.loading import quiet, unpack_gguf
-from gtalign_env.agents.backends.prompts import NOTHING
+from gtalign_env.agents.backends.prompts import NOTHING, TOO_LONG
 from gtalign_env.agents.backends.transformers import Loaded, TransformersBackend
 from gtalign_env.errors import UsageError
 from gtalign_env.protocols import Backend, Continuation, Generation, Sampling
@@ -194,13 +194,16 @@ def test_generate__a_nucleus_wider_than_the_likeliest_is_sorted_in_full() -> Non
 
 
 def test_generate__leaves_a_model_in_training_as_it_was(backend: TransformersBackend) -> None:
-    """A model that is being trained comes back in training mode, its generation config untouched."""
+    """A model that is being trained comes back in training mode, but for its frozen parts; its generation config untouched."""
     tokenizer = make_tokenizer()
     model = make_model(tokenizer, attention_dropout=0.5).train()
+    model.model.layers[0].eval()  # frozen
+    modes = [part.training for part in model.modules()]
     config = model.generation_config
     player = TransformersBackend(Loaded(model, tokenizer, "trainee", bos=False))
     assert write(player, max_tokens=8).token_ids == write(backend, max_tokens=8).token_ids  # no dropout while it plays
     assert model.training
+    assert [part.training for part in model.modules()] == modes
     assert model.generation_config is config
 
 
@@ -388,9 +391,9 @@ def test_continue__keeps_to_the_context() -> None:
     assert len(after[0].token_ids) == left - 3
     assert after[0].finish_reason == "length"
     assert after[0].note == f"at most {left - 3} tokens instead of 60: the context is full"
-    assert len(after[1].token_ids) == 60
+    assert after[1].error.startswith(TOO_LONG)  # a prompt of its own has to leave room for all 60
     full = backend.generate([Continuation(after=first, text=":" * left)], Sampling(max_tokens=5))[0]
-    assert full.error.startswith("there is no room to go on: prompt and completion have 350 tokens")
+    assert full.error.startswith(f"{TOO_LONG}: there is no room to go on; prompt and completion have 350 tokens")
 
 
 # -- writing out -------------------------------------------------------------------------------------------------------
@@ -488,10 +491,43 @@ def test_generate__refuses_a_limit_without_room_for_a_prompt(backend: Transforme
 
 def test_generate__a_long_conversation_fits_the_context() -> None:
     """The note reaches the generation, and prompt and completion stay within the context."""
-    backend = chain(":hi", ends=True, max_context=300)
-    result = backend.generate([[{"role": "user", "content": "x" * 900}]], Sampling(max_tokens=20))[0]
-    assert (result.prompt_tokens, result.text) == (280, "hi")
-    assert "left out" in result.note
+    backend = chain(":hi", ends=True, max_context=600)
+    talk = [
+        {"role": "user", "content": "x" * 400},
+        {"role": "assistant", "content": "y"},
+        {"role": "user", "content": "z"},
+    ]
+    result, short = backend.generate([talk, talk[2:]], Sampling(max_tokens=20))
+    assert (result.text, result.prompt_ids) == ("hi", short.prompt_ids)
+    assert result.note == "left out the 2 oldest messages: the prompt may have 580 tokens"
+    assert short.note == ""
+
+
+def test_generate__a_prompt_that_is_too_long_is_an_error_of_its_row() -> None:
+    """Instructions and last message do not fit: nothing is cut off them; the other row is answered."""
+    backend = chain(":hi", ends=True, max_context=600)
+    long, short = backend.generate([[{"role": "user", "content": "x" * 900}], TALKS[0]], Sampling(max_tokens=20))
+    assert (long.finish_reason, long.text) == ("error", "")
+    assert long.error.startswith(TOO_LONG)
+    assert short.text == "hi"
+
+
+def test_generate__leaves_room_for_what_comes_later() -> None:
+    """A reserve has old turns left out, so that a continuation finds room; where it cannot be had, nothing fails."""
+    backend = chain(":hi", ends=True, max_context=600)
+    talk = [
+        {"role": "user", "content": "x" * 200},
+        {"role": "assistant", "content": "y"},
+        {"role": "user", "content": "z"},
+    ]
+    (near,) = backend.generate([talk], Sampling(max_tokens=20))
+    assert near.note == ""
+    (far,) = backend.generate([talk], Sampling(max_tokens=20, reserve=200))
+    assert far.note == "left out the 2 oldest messages: the prompt may have 380 tokens"
+    (after,) = backend.generate([Continuation(after=far, text=":")], Sampling(max_tokens=200))
+    assert (after.text, after.note) == ("hi", "")
+    (least,) = backend.generate([talk], Sampling(max_tokens=20, reserve=5000))
+    assert (least.text, least.prompt_ids) == ("hi", far.prompt_ids)
 
 
 def test_padding__is_on_the_left_and_masked(backend: TransformersBackend) -> None:

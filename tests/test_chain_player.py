@@ -127,12 +127,24 @@ def test_self__plays_the_cell_that_the_model_announces(constrained: bool) -> Non
 
 
 def test_self__is_played_by_the_fake_that_needs_no_model() -> None:
-    """``fake:chain`` announces a cell of the matrix that it has stated: one in which it asks, as it then does."""
-    assistant = seated("fake:chain", mode="self", moves="paper")
-    assert assistant.act({}, info())["move"] == index("CQ")
-    chain = assistant.last_call["chain"]
-    assert chain["failures"] == []
-    assert chain["announced"] == "CQ"
+    """``fake:chain`` announces the cell of its matrix with the highest sum, and makes that move; the bad one asks, whatever it is."""
+    for spec in ("fake:chain", "fake:chain=bad"):
+        assistant = seated(spec, mode="self", moves="paper")
+        action = assistant.act({}, info())
+        chain = assistant.last_call["chain"]
+        assert chain["failures"] == []
+        sums = {
+            (row, column): user + theirs
+            for row, users, assistants in zip(
+                MOVES.rows, chain["matrix"]["user"], chain["matrix"]["assistant"], strict=True
+            )
+            for column, user, theirs in zip(MOVES.columns, users, assistants, strict=True)
+        }
+        asks = {cell: value for cell, value in sums.items() if cell[1] == "CQ" or spec == "fake:chain"}
+        row, column = chain["solution"]["cell"]
+        assert sums[row, column] == max(asks.values())
+        assert chain["kept"] is True
+        assert ASSISTANT_MOVES[action["move"]].act == column
 
 
 @pytest.mark.parametrize("mode", ["solver", "self"])
@@ -352,10 +364,10 @@ def test_matrix_game__without_a_chain_reads_the_move_from_the_reply() -> None:
 
 
 def test_sit__refuses_what_no_chain_can_play() -> None:
-    """A game without a matrix of its own, the user's chair, and a strategic game in which nobody sat down."""
+    """A game of too many cells, the user's chair, and a strategic game in which nobody sat down."""
     assistant = ChainAssistant("fake:chain")
-    with pytest.raises(UsageError, match="matrix games without talk"):
-        assistant.sit(make_scenario("assist"), "assistant")
+    with pytest.raises(UsageError, match=r"at most 64 cells: scenario 'rubinstein' has turns of 71; make it smaller"):
+        assistant.sit(make_scenario("rubinstein", slices=70, rounds=1, first_speaker="assistant"), "assistant")
     with pytest.raises(UsageError, match="plays the assistant, got 'user'"):
         assistant.sit(make_scenario("assist_text"), "user")
     with pytest.raises(UsageError, match="expected 'messages' in the info"):

@@ -28,6 +28,7 @@ from gtalign_env.play import play_episode, play_many
 from gtalign_env.play_batch import is_batched, play_batch
 from gtalign_env.protocols import Backend, Generation, Persona, Sampling
 from gtalign_env.registration import PERSONAS
+from gtalign_env.sampled import sampled_spans
 from gtalign_env.types import ASSISTANT, USER, USER_MOVES, UserMove, UserType
 
 TASK = {
@@ -187,7 +188,11 @@ def test_voiced__asks_again_where_a_line_cannot_be_said() -> None:
     )
     player, observation, info, _ = at_the_table(VoicedPersona(load_persona("concise"), backend))
     assert player.act(observation, info)["text"] == "Shorter."
-    problems = [attempt["problem"] for attempt in player.last_call["voice"]["attempts"]]
+    attempts = player.last_call["voice"]["attempts"]
+    assert all(len(attempt["token_ids"]) == len(attempt["logprobs"]) for attempt in attempts if attempt["problem"])
+    if player.last_call["token_ids"]:  # what was said, ready for training
+        assert sampled_spans(player.last_call).mask.sum() == len(player.last_call["token_ids"])
+    problems = [attempt["problem"] for attempt in attempts]
     assert problems == ["empty", "leak", ""]
     assert len({sampling.seed for _, sampling in backend.asked}) == 3
 

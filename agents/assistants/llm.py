@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gtalign_env.agents.backends import make_backend
+from gtalign_env.agents.backends.asking import asked
 from gtalign_env.agents.backends.prompts import NOTHING
 from gtalign_env.env import MAX_TEXT
 from gtalign_env.errors import ModelError, UsageError
@@ -120,17 +121,17 @@ class LLMAssistant:
             raise UsageError(
                 f"act_batch: expected as many infos as observations, got {len(infos)} and {len(observations)}"
             )
-        asked = [place for place, info in enumerate(infos) if info.get("to_move", ASSISTANT) == ASSISTANT]
-        conversations = [self._conversation(infos[place]) for place in asked]
+        turns = [place for place, info in enumerate(infos) if info.get("to_move", ASSISTANT) == ASSISTANT]
+        conversations = [self._conversation(infos[place]) for place in turns]
         sampling = dataclasses.replace(self.sampling, seed=self._seed)
         self.last_call, self.last_calls = (
             {},
             [{} for _ in infos],
         )  # a call that raises leaves nothing of an earlier turn
-        made = self.backend.generate(conversations, sampling) if conversations else []
+        made = asked(self.backend, conversations, sampling) if conversations else []
         replies = [""] * len(infos)
         failures = []
-        for place, generation in zip(asked, made, strict=True):
+        for place, generation in zip(turns, made, strict=True):
             self.last_calls[place] = self._call(generation, sampling)
             replies[place] = without_prefix(generation.text)
             if problem := problem_of(generation, replies[place]):

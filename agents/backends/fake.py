@@ -27,6 +27,7 @@ from gtalign_env.protocols import Continuation, Conversation, Generation, Sampli
 __all__ = [
     "CHAIN",
     "DEFAULT_RULES",
+    "REPLIES",
     "ChainBackend",
     "EchoBackend",
     "RulesBackend",
@@ -58,6 +59,30 @@ CHAIN: tuple[tuple[str, str], ...] = (
 """The blocks that ``fake:chain`` writes, in order. Asked for JSON, it writes its payoffs by the schema instead, and by the
 cells' keys where it is told these; where it has written payoffs, its analysis ends with the cell that it chooses."""
 
+_ANSWER = "The answer is the one that fits your question."
+_PADDING = " ".join(
+    (
+        "Most people who look into this come to the same result after a little while.",
+        "Two things matter here: where you begin, and how far you would like to go from there.",
+        "A careful reader checks both of them against an old book or a good map.",
+        "Whoever is in a hurry can leave the details for another day, since none of them changes what was said first.",
+        "Numbers, names and dates differ between sources, yet never by much.",
+        "If something should look odd to you later on, come back with it and we go through every step once more.",
+    )
+)
+REPLIES: dict[str, str] = {
+    "CQ": "Which one do you mean?",
+    "DECLINE": "I can't help with that. I can tell you how to stay safe instead.",
+    "DA_short": _ANSWER,
+    "DA_medium": f"{_ANSWER} {_PADDING}",
+    "DA_long": f"{_ANSWER} {_PADDING}\n\n{_PADDING}\n\n{_PADDING}",
+}
+"""What ``fake:chain`` says for a move that its chain has announced; behind an ``AQ`` comes a question."""
+REPLIES |= {
+    f"AQ{name[2:]}": f"{text} Would you like an example?" for name, text in REPLIES.items() if name[:3] == "DA_"
+}
+
+_CHOICE = re.compile(r"\bchoice: [^|\n]+\|(\w+)")
 _KEY = re.compile(r'"([^"|\n]+\|[^"\n]+)"(?=[,.])')
 """A cell's key in a list of them."""
 _CELL = {"properties": {side: {"type": "number", "minimum": -5, "maximum": 5} for side in ("user", "assistant")}}
@@ -80,7 +105,7 @@ class _Fake(abc.ABC):
 
     def count_tokens(self, text: str) -> int:
         """Return the number of words and signs in ``text``."""
-        return len(_TOKEN.findall(text))
+        return len(_pieces(text))
 
     def written(self, conversation: Messages, sampling: Sampling) -> str:
         """Return the whole reply, or JSON where JSON is asked for.
@@ -100,7 +125,7 @@ class _Fake(abc.ABC):
         if stopped:
             behind = reply[len(text) :]
             reply = text + max((stop for stop in sampling.stop if behind.startswith(stop)), key=len)
-        pieces = _TOKEN.findall(reply)
+        pieces = _pieces(reply)
         kept = pieces[: sampling.max_tokens]
         sampled = "".join(kept)
         return Generation(
@@ -197,8 +222,9 @@ class ChainBackend(_Fake):
     Args:
         blocks: Pairs (name, text), in order, ``CHAIN`` where left out; or a function from the conversation to them. Inside the
             chain the conversation is the one before it.
-        good: Whether it writes payoffs by the keys that the system message lists, and chooses a cell, where the blocks are left
-            out. Else it writes them as they stand: a model that gets its matrix right only when it is held to the form.
+        good: Whether it writes payoffs by the keys that the system message lists, chooses a cell, and says what the chosen move
+            is (``REPLIES``), where the blocks are left out. Else it writes them as they stand: a model that gets its matrix right
+            only when it is held to the form, and asks whatever it has announced.
 
     Example:
         >>> backend = ChainBackend([("payoff", "[]"), ("response", "Yes.")])
@@ -250,7 +276,9 @@ class ChainBackend(_Fake):
                 continue
             if self._own and name == "payoff" and self._good:
                 text = _by_keys(conversation) or text
-            if self._own and name == "analyze" and (cell := _best_cell(stated)):
+            if self._own and name == "response" and self._good:
+                text = _announced(stated) or text
+            if self._own and name == "analyze" and (cell := _best_cell(stated, asks=not self._good)):
                 text = f"{text}\nchoice: {cell}"
             begun = inside.lstrip() if opened else ""
             piece = f"{text[len(begun) :] if text.startswith(begun) else ''}{closing}"
@@ -297,6 +325,11 @@ def _begun(asked: Any) -> tuple[list[dict[str, str]], str, tuple[int, ...]]:
     return conversation, prompt, asked.after.prompt_ids + asked.after.token_ids + _ids(_TOKEN.findall(asked.text))
 
 
+@functools.lru_cache(maxsize=1024)
+def _pieces(text: str) -> tuple[str, ...]:
+    return tuple(_TOKEN.findall(text))
+
+
 def _ids(pieces: Sequence[str]) -> tuple[int, ...]:
     return tuple(map(_id, pieces))
 
@@ -311,14 +344,21 @@ def _id(piece: str) -> int:
     return zlib.crc32(piece.encode()) % _VOCABULARY
 
 
-def _best_cell(so_far: str) -> str:
-    """Return the key of the stated cell to choose: one in which we ask, as the chain does, and else the highest sum."""
+def _announced(so_far: str) -> str:
+    """Return words for the move that a chain has chosen; empty where it has chosen none, or one that is no reply."""
+    chosen = _CHOICE.findall(so_far)
+    move = chosen[-1] if chosen else ""
+    return REPLIES.get(move) or REPLIES.get(f"{move}_short", "")
+
+
+def _best_cell(so_far: str, *, asks: bool) -> str:
+    """Return the key of the stated cell to choose: the one with the highest sum, of those in which it asks where there are any."""
     payoff = so_far.rpartition("<payoff>")[2].partition("</payoff>")[0]
     try:
         sums = {key: sum(map(float, sides.values())) for key, sides in json.loads(payoff).items()}
     except (ValueError, TypeError, AttributeError):
         return ""
-    return max(sums, key=lambda key: (key.endswith("|CQ"), sums[key]), default="")
+    return max(sums, key=lambda key: (asks and key.endswith("|CQ"), sums[key]), default="")
 
 
 def _example(schema: str, conversation: Messages) -> str:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gtalign_env.agents.backends.prompts import NOTHING, Prompt, Prompter, check_conversation, cut_at_stop
+from gtalign_env.agents.backends.prompts import NOTHING, TOO_LONG, Prompt, Prompter, check_conversation, cut_at_stop
 from gtalign_env.errors import ModelError, UsageError
 from gtalign_env.protocols import Continuation, Conversation, Generation, Sampling
 
@@ -99,8 +99,10 @@ class InProcessBackend(abc.ABC):
         jobs: list[Job] = []
         for place, asked in enumerate(conversations):
             try:
-                begin = self._resumed if isinstance(asked, Continuation) else self._begun
-                jobs.append(begin(place, asked, sampling.max_tokens))
+                if isinstance(asked, Continuation):
+                    jobs.append(self._resumed(place, asked, sampling.max_tokens))
+                else:
+                    jobs.append(self._begun(place, asked, sampling.max_tokens, reserve=sampling.reserve))
             except ModelError as error:
                 results[place] = Generation(text="", finish_reason="error", error=str(error))
         given = sampling.seed if seeds is None else [seeds[job.place] for job in jobs]
@@ -118,10 +120,15 @@ class InProcessBackend(abc.ABC):
     def _run(self, jobs: list[Job], sampling: Sampling) -> Iterable[tuple[Job, Sampled]]:
         """Sample all jobs, in any order. What fails is said in its ``Sampled``."""
 
-    def _begun(self, place: int, conversation: Any, limit: int) -> Job:
-        """Return the job for a conversation; its oldest turns go where it is too long."""
+    def _begun(self, place: int, conversation: Any, limit: int, *, reserve: int = 0) -> Job:
+        """Return the job for a conversation; its oldest turns go where it is too long.
+
+        Raises:
+            ModelError: What has to stay of it is too long.
+        """
         messages = check_conversation(conversation)
-        return Job(place, self._prompter.prompt(messages, self.max_context - limit), tuple(messages), limit)
+        prompt = self._prompter.prompt(messages, self.max_context - limit, reserve=reserve)
+        return Job(place, prompt, tuple(messages), limit)
 
     def _resumed(self, place: int, continuation: Any, limit: int) -> Job:
         """Return the job for a continuation.
@@ -141,8 +148,8 @@ class InProcessBackend(abc.ABC):
         room = self.max_context - len(ids)
         if room < 1:
             raise ModelError(
-                f"there is no room to go on: prompt and completion have {len(ids)} tokens, and {self.name} has a context of "
-                f"{self.max_context}"
+                f"{TOO_LONG}: there is no room to go on; prompt and completion have {len(ids)} tokens, and {self.name} has a "
+                f"context of {self.max_context}"
             )
         note = "" if room >= limit else f"at most {room} tokens instead of {limit}: the context is full"
         prompt = Prompt(ids, after.prompt + self._decode(kept) + text, note)

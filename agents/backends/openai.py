@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import threading
 import time
 import weakref
@@ -35,8 +36,16 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from gtalign_env.agents.backends.openai_failures import MAX_WAIT, BrokenReplyError, Endpoint, backoff, explain
-from gtalign_env.agents.backends.openai_reply import MOST_BYTES, Reply, events, read_json, read_stream, to_generation
+from gtalign_env.agents.backends.openai_failures import MAX_WAIT, BrokenReplyError, Endpoint, Failure, backoff, explain
+from gtalign_env.agents.backends.openai_reply import (
+    MOST_BYTES,
+    UNHELD,
+    Reply,
+    events,
+    read_json,
+    read_stream,
+    to_generation,
+)
 from gtalign_env.agents.backends.openai_request import (
     Request,
     chat_request,
@@ -56,6 +65,8 @@ _OFFICIAL = "https://api.openai.com/v1"
 _FEATURE = "the openai backend"
 _CONNECT_SECONDS = 10.0
 _BYTES_PER_TOKEN = 4
+_ABOUT_FORM = re.compile(r"grammar|structured|guided|response_format|json_schema", re.IGNORECASE)
+"""How a server says that it takes no schema, or none in this form."""
 _wait = time.sleep  # a name of its own: tests need not wait, and nobody else's sleep is theirs
 
 
@@ -139,6 +150,8 @@ class OpenAIBackend:
         self.tokenizer = _tokenizer(tokenizer)
         self.extra_body = dict(extra_body or {})
         self._limit = "max_completion_tokens" if official and api == "chat" else "max_tokens"
+        self._holds: bool | None = None  # whether it has held a model to a JSON schema; unknown until it was asked to
+        self._grammars = True  # whether a vLLM server is sent our grammars
         self._place = Endpoint(url=url, model=model, timeout=float(timeout), secrets=(key,) if key else ())
         self._client = _client(url, key, float(timeout))
         self._end = weakref.finalize(self, self._client.close)
@@ -210,6 +223,8 @@ class OpenAIBackend:
                 return self._ask(self._request(row, sampling, vllm=vllm), row, sampling, vllm=vllm)
             except Exception as error:  # noqa: BLE001 - a failure of the server is data
                 failure = explain(error, self._place)
+            if sampling.json_schema and self._refuses(failure, vllm=vllm):
+                continue
             attempts += 1
             if not failure.again or attempts > self.max_retries or (failure.wait or 0.0) > MAX_WAIT:
                 break
@@ -223,6 +238,16 @@ class OpenAIBackend:
             seconds=time.perf_counter() - started,
             conversation=tuple(row.messages),
         )
+
+    def _refuses(self, failure: Failure, *, vllm: bool) -> bool:
+        """Learn from a refusal what a server cannot be asked for; return whether it is worth asking in another way."""
+        if failure.again or not _ABOUT_FORM.search(failure.sentence):
+            return False
+        if vllm and self._grammars:
+            self._grammars = False
+            return True
+        self._holds = self._holds or False
+        return False
 
     def _request(self, row: _Row, sampling: Sampling, *, vllm: bool) -> Request:
         item, messages = row.item, row.messages
@@ -239,13 +264,17 @@ class OpenAIBackend:
 
     def _ask(self, request: Request, row: _Row, sampling: Sampling, *, vllm: bool) -> Generation:
         """Ask once, and read the answer as it comes."""
+        if sampling.json_schema and self._holds is False:
+            raise BrokenReplyError("does not hold a model to a JSON schema, as an answer before has shown")
         if sampling.json_schema and not vllm and not request.chat:
             raise BrokenReplyError(
                 "may not hold a model to a JSON schema through /completions: take api='chat', or dialect='vllm' if it can"
             )
         stream = self.stream if self.stream is not None else bool(request.stops) and not vllm
         limit = self._limit if request.chat else "max_tokens"
-        fields = settings(sampling, request, vllm=vllm, stream=stream, seed=row.seed, limit=limit)
+        fields = settings(
+            sampling, request, vllm=vllm, stream=stream, seed=row.seed, limit=limit, grammar=vllm and self._grammars
+        )
         body = {**request.what, **fields, **self.extra_body}
         started = time.perf_counter()
         deadline = started + self._place.timeout
@@ -266,7 +295,12 @@ class OpenAIBackend:
                     notes.append("the server does not say whether a stop string ended it")
         if vllm and sampling.json_schema:
             notes.append("log-probabilities are those under the JSON schema")
-        return to_generation(reply, request, sampling, notes=notes, seconds=time.perf_counter() - started)
+        made = to_generation(reply, request, sampling, notes=notes, seconds=time.perf_counter() - started)
+        if sampling.json_schema and made.error.startswith(UNHELD):
+            self._holds = self._holds or False
+        elif sampling.json_schema and not made.error:
+            self._holds = True
+        return made
 
     # -- the server ---------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from gtalign_env.agents.backends.prompts import TOO_LONG
 from gtalign_env.sanitize import clean_text
 
 __all__ = ["MAX_WAIT", "BrokenReplyError", "Endpoint", "Failure", "backoff", "explain", "retry_after", "told"]
@@ -32,6 +33,7 @@ _QUOTED = 200
 _TOO_LONG = re.compile(
     r"context[ _](length|window|size)|maximum context|max_model_len|prompt is too long|too many tokens", re.IGNORECASE
 )
+_NO_TEMPLATE = re.compile(r"chat[ _]template", re.IGNORECASE)
 _AGAIN = (408, 409, 425, 429)
 
 
@@ -148,9 +150,11 @@ def _by_status(error: Exception, status: int, place: Endpoint) -> Failure:
     if code == "insufficient_quota":
         return Failure(sentence=f"{place.shown} says that the quota is used up ({status}){quoted}")
     if status in (400, 413, 422) and (code == "context_length_exceeded" or _TOO_LONG.search(said)):
-        return Failure(sentence=f"the prompt is longer than the context of {place.model!r} ({status}){quoted}")
+        return Failure(sentence=f"{TOO_LONG} of {place.model!r} ({status}){quoted}")
     if code == "content_filter":
         return Failure(sentence=f"the content filter of {place.shown} refused the prompt ({status}){quoted}")
+    if status == 400 and _NO_TEMPLATE.search(said):
+        quoted += "; a model without a chat template needs --backend-option api=completions"
     again = status in _AGAIN or (status >= 500 and status != 501)
     what = "is too busy" if status == 429 else "failed" if status >= 500 else "refused the request"
     wait = retry_after(getattr(getattr(error, "response", None), "headers", {})) if again else None

@@ -18,10 +18,13 @@ from gtalign_env.agents.backends.openai_request import Request, whole
 from gtalign_env.agents.backends.prompts import NOTHING, cut_at_stop
 from gtalign_env.protocols import Generation, Sampling
 
-__all__ = ["MOST_BYTES", "Reply", "events", "most_characters", "read_json", "read_stream", "to_generation"]
+__all__ = ["MOST_BYTES", "UNHELD", "Reply", "events", "most_characters", "read_json", "read_stream", "to_generation"]
 
 MOST_BYTES = 32 * 2**20
 """Longest body, and longest line of a stream, that is read."""
+
+UNHELD = "the server did not hold the model to the JSON schema"
+"""How the error of a completion begins that should have been JSON and is none."""
 
 _SHOWN = 2000
 """Bytes of an answer that is none, at most, in which to look for what it is."""
@@ -309,7 +312,7 @@ def _error(reply: Reply, finish: str, text: str, sampling: Sampling) -> str:
     if not text.strip():
         return NOTHING
     if sampling.json_schema and finish == "stop" and not _is_json(text):
-        return f"the server did not hold the model to the JSON schema: {told(text[:80])!r} is not JSON"
+        return f"{UNHELD}: {told(text[:80])!r} is not JSON"
     return ""
 
 

@@ -15,7 +15,16 @@ from typing import Any, NamedTuple
 
 from gtalign_env.errors import ModelError, UsageError
 
-__all__ = ["NOTHING", "PLAIN_STOPS", "Prompt", "Prompter", "check_conversation", "cut_at_stop", "plain_prompt"]
+__all__ = [
+    "NOTHING",
+    "PLAIN_STOPS",
+    "TOO_LONG",
+    "Prompt",
+    "Prompter",
+    "check_conversation",
+    "cut_at_stop",
+    "plain_prompt",
+]
 
 Message = Mapping[str, str]
 
@@ -24,6 +33,9 @@ PLAIN_STOPS: tuple[str, ...] = ("\nUser:", "\nAssistant:")
 
 NOTHING = "the model wrote nothing before it stopped"
 """What the error of an empty completion says."""
+
+TOO_LONG = "the prompt is longer than the context"
+"""How the error of a prompt begins that no engine can take: what is left when old turns are left out does not fit."""
 
 _ROLES = ("system", "user", "assistant")
 _NAMES = {"user": "User", "assistant": "Assistant"}
@@ -128,26 +140,31 @@ class Prompter:
         self._control = _control_tokens(tokenizer)
         self._adds_space = self._ids("\na")[len(self._ids("\n")) :] != self._ids("a")
 
-    def prompt(self, conversation: Sequence[Message], room: int) -> Prompt:
+    def prompt(self, conversation: Sequence[Message], room: int, *, reserve: int = 0) -> Prompt:
         """Return the prompt for a conversation, in at most ``room`` tokens (> 0).
 
+        Args:
+            conversation: The messages.
+            room: Most tokens.
+            reserve: How many of these should be left free, as far as leaving out old turns can do it.
+
         Raises:
-            ModelError: The chat template refuses the conversation.
+            ModelError: The chat template refuses the conversation, or there is no room for what has to stay of it: system
+                messages and the last one.
         """
         turns = [{"role": turn["role"], "content": self.defuse(turn["content"])} for turn in conversation]
         text, ids = self._encode(turns)
         dropped = 0
-        while len(ids) > room and (shorter := _without_oldest(turns)) is not None:
+        while len(ids) > room - reserve and (shorter := _without_oldest(turns)) is not None:
             dropped += len(turns) - len(shorter)
             turns = shorter
             text, ids = self._encode(turns)
-        cuts = [f"the {dropped} oldest messages"] if dropped else []
         if len(ids) > room:
-            cuts.append(f"the first {len(ids) - room} tokens of the rest")
-            head = ids[:1] if self.bos and room > 1 else []
-            ids = head + ids[len(ids) - room + len(head) :]
-            text = self.tokenizer.decode(ids)
-        note = f"left out {' and '.join(cuts)}: the prompt may have {room} tokens" if cuts else ""
+            raise ModelError(
+                f"{TOO_LONG}: system messages and the last one have {len(ids)} tokens, and there is room for {room}"
+            )
+        most = max(room - reserve, 0)
+        note = f"left out the {dropped} oldest messages: the prompt may have {most} tokens" if dropped else ""
         return Prompt(ids, text, note)
 
     def piece(self, text: str) -> list[int]:

@@ -134,7 +134,7 @@ class TransformersBackend(InProcessBackend):
         ids, mask = self._padded([job.prompt.ids for job in batch])
         ends, stops = self._ends_for(sampling), self._stops_for(sampling)
         picker = Picker(rows, sampling, ends=ends, stops=stops, decode=self._decode)
-        saved, training = self.model.generation_config, self.model.training
+        saved, training = self.model.generation_config, [part for part in self.model.modules() if part.training]
         self.model.generation_config = self._greedy  # what the model's own config says would be added to ours
         self.model.eval()
         try:
@@ -148,7 +148,8 @@ class TransformersBackend(InProcessBackend):
                 )
         finally:
             self.model.generation_config = saved
-            self.model.train(training)
+            for part in training:  # each by itself: parts of a model that is trained may be frozen
+                part.training = True
         seconds = time.perf_counter() - started
         return [Sampled(row.tokens, row.logprobs, row.reason or "length", row.error, seconds) for row in rows]
 

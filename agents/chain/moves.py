@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from gtalign_env.errors import UsageError
 from gtalign_env.types import ASSISTANT_MOVES
 
-__all__ = ["ACTS", "FORMS", "ChainMoves", "make_moves", "with_names"]
+__all__ = ["ACTS", "FORMS", "ChainMoves", "described", "make_moves", "with_names"]
 
 ACTS: Mapping[str, str] = {
     "DA": "you answer, and ask nothing",
@@ -119,7 +119,7 @@ def make_moves(spec: str | ChainMoves = "full") -> ChainMoves:
                 raise UsageError(
                     f"chain moves: expected each move of a side once, got {', '.join(twice)} twice in {spec!r}"
                 )
-    return ChainMoves({row: FORMS.get(row, "") for row in rows}, {column: _description(column) for column in columns})
+    return described(rows, columns)
 
 
 def _split(names: str) -> tuple[str, ...]:
@@ -129,6 +129,16 @@ def _split(names: str) -> tuple[str, ...]:
 def _description(name: str) -> str:
     act, _, length = name.partition("_")
     return ", ".join(filter(None, (ACTS.get(act, ""), _LENGTHS.get(length, "")))) if act in ACTS else ""
+
+
+def described(rows: Iterable[str], columns: Iterable[str]) -> ChainMoves:
+    """Return moves of a chat, in the words that we have for them.
+
+    Example:
+        >>> described(["LEAVE"], ["CQ"]).user["LEAVE"]
+        'the user ends the conversation after your reply'
+    """
+    return ChainMoves({row: FORMS.get(row, "") for row in rows}, {column: _description(column) for column in columns})
 
 
 def with_names(rows: Iterable[str], columns: Iterable[str]) -> ChainMoves:

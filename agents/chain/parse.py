@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from gtalign_env.agents.chain.blocks import Block, find_blocks
 from gtalign_env.agents.chain.failures import ChainFailure
 from gtalign_env.agents.chain.matrix import read_payoffs
+from gtalign_env.agents.chain.stray import own_text
 from gtalign_env.games.bimatrix import Bimatrix
 
 __all__ = ["Chain", "announced_cell", "parse_chain", "parse_head", "unannounced"]
@@ -63,7 +64,11 @@ def parse_chain(
         return found
     blocks, repairs = found
     payoff, response = blocks["payoff"], blocks["response"]
-    if not response.text.strip():
+    own = (response.text.strip(), []) if published else own_text("response", response.text, strict=strict)
+    if isinstance(own, ChainFailure):
+        return dataclasses.replace(own, position=response.start + own.position)
+    reply, mended = own
+    if not reply:
         return ChainFailure(
             kind="empty_response", block="response", position=response.start, message="the response block is empty"
         )
@@ -79,10 +84,10 @@ def parse_chain(
         thinking=blocks.get("thinking", nothing).text.strip(),
         payoff=payoff.text.strip(),
         analyze=analyze.text.strip(),
-        response=response.text.strip(),
+        response=reply,
         game=read[0],
         announced=announced,
-        repairs=(*repairs, *read[1]),
+        repairs=(*repairs, *read[1], *mended),
     )
 
 

@@ -13,12 +13,14 @@ from gtalign_env.agents.assistants.llm import SYSTEM_PROMPT, mixed_seed, overlon
 from gtalign_env.agents.backends import make_backend
 from gtalign_env.agents.chain.context import ChainContext, Steer
 from gtalign_env.agents.chain.failures import ChainFailure
+from gtalign_env.agents.chain.moves import ChainMoves
 from gtalign_env.agents.chain.prompt import instructions
 from gtalign_env.agents.chain.record import chain_call, plain_call
 from gtalign_env.agents.chain.seat import Seat, TextSeat, take_seat
 from gtalign_env.agents.chain.settings import ChainSettings
 from gtalign_env.agents.chain.solving import Solved, solve_stated
 from gtalign_env.agents.chain.steering import PriceSteering
+from gtalign_env.agents.chain.stray import own_text
 from gtalign_env.agents.chain.tokens import TokenStatistics
 from gtalign_env.agents.chain.writer import ChainWriter, Draft, ask_engine
 from gtalign_env.errors import ModelError, UsageError
@@ -30,6 +32,9 @@ __all__ = ["ChainAssistant", "make_chain_assistant"]
 
 _RETRY_TEMPERATURE = 0.7
 """A model that takes the likeliest token each time would fail again in the same way."""
+_FINAL = ("engine", "prompt_too_long")
+"""Failures that another attempt would meet again."""
+_SILENT = ChainFailure(kind="silent", block="response", message="the model wrote nothing that could be said")
 _SETTINGS = frozenset(field.name for field in dataclasses.fields(ChainSettings))
 
 
@@ -38,6 +43,8 @@ class _Turn:
     """One game's turn: all attempts at its chain."""
 
     place: int
+    moves: ChainMoves
+    """Rows and columns of its matrix."""
     messages: list[dict[str, str]]
     context: ChainContext
     drafts: list[Draft] = dataclasses.field(default_factory=list)
@@ -197,15 +204,16 @@ class ChainAssistant:
 
     def _turn(self, place: int, observation: Observation, info: Info) -> _Turn:
         messages = self._seat.messages(observation, info)
-        first = all(line["role"] != "assistant" for line in messages)
+        speaks = self._seat.speaks
+        first = all(line["role"] != "assistant" for line in messages) if speaks else place not in self._last
         context = ChainContext(
             observation=observation,
             info=info,
             tokens=self.statistics,
-            last="" if first and self._seat.speaks else self._last.get(place, ""),
+            last="" if first else self._last.get(place, ""),
             first=first,
         )
-        return _Turn(place=place, messages=messages, context=context)
+        return _Turn(place=place, moves=self._seat.cells(observation, info), messages=messages, context=context)
 
     def _play(self, turns: Sequence[_Turn], actions: list[Any]) -> list[str]:
         """Write all chains and act on them; return what failed."""
@@ -222,15 +230,28 @@ class ChainAssistant:
             actions[turn.place] = self._seat.action(announced, self._said(draft), draft.made)
             self._last[turn.place] = announced
             if self._seat.speaks:
-                self.statistics.add(draft.made or announced, self.backend.count_tokens(draft.response))
+                self.statistics.add(draft.made or announced, self._tokens(draft.response))
         if self.settings.on_failure == "error":
             return [f"{turn.draft.failure.kind}: {turn.draft.failure.message}" for turn in failed if turn.draft.failure]
         return self._fall_back(failed, actions)
 
+    def _tokens(self, reply: str) -> int:
+        """Return a reply's tokens as they are priced; the engine's where the game does not say."""
+        counted = self._seat.count_tokens(reply)
+        return self.backend.count_tokens(reply) if counted is None else counted
+
     def _write(self, turns: Sequence[_Turn]) -> None:
+        """Write the chains of all games; those with the same cells share one call of the engine for each stage."""
+        alike: dict[ChainMoves, list[_Turn]] = {}
+        for turn in turns:
+            alike.setdefault(turn.moves, []).append(turn)
+        for moves, group in alike.items():
+            self._write_alike(moves, group)
+
+    def _write_alike(self, moves: ChainMoves, turns: Sequence[_Turn]) -> None:
         writer = ChainWriter(
             self.backend,
-            self._seat.moves,
+            moves,
             mode=self.settings.mode,
             guided=self.settings.constrained,
             strict=self.settings.strict,
@@ -247,11 +268,11 @@ class ChainAssistant:
             writer.write([turn.draft for turn in pending], self._sampling(attempt))
             for turn in pending:
                 self._compare(turn, final=attempt == self.settings.retries)
-            pending = [turn for turn in pending if turn.draft.failure and turn.draft.failure.kind != "engine"]
+            pending = [turn for turn in pending if turn.draft.failure and turn.draft.failure.kind not in _FINAL]
 
     def _draft(self, turn: _Turn, attempt: int) -> Draft:
         system = instructions(
-            self._seat.moves,
+            turn.moves,
             mode=self.settings.mode,
             criterion=self.settings.criterion,
             pricing=self._told(turn.context.observation),
@@ -261,6 +282,7 @@ class ChainAssistant:
         return Draft(
             conversation=[{"role": "system", "content": system}, *turn.messages],
             context=turn.context,
+            moves=turn.moves,
             seed=mixed_seed(self._seed, said, attempt),
         )
 
@@ -277,17 +299,16 @@ class ChainAssistant:
 
     def _solve(self, draft: Draft) -> Solved | ChainFailure:
         """Steer and solve a stated matrix."""
-        game = draft.game
+        game, moves = draft.game, draft.moves
         assert game is not None
+        assert moves is not None
         if self.steer is not None:
             game = draft.steered = self.steer(game, draft.context)
-        return solve_stated(
-            game, self.settings.criterion, self._seat.moves, seed=draft.seed, steered=draft.steered is not None
-        )
+        return solve_stated(game, self.settings.criterion, moves, seed=draft.seed, steered=draft.steered is not None)
 
     def _said(self, draft: Draft) -> str:
-        """Return what the game is told."""
-        return draft.text if self._seat.raw else draft.response
+        """Return what the game is told: the reply, or the whole message, where that is wanted."""
+        return draft.whole if self._seat.raw else draft.response
 
     def _compare(self, turn: _Turn, *, final: bool) -> None:
         """Hold the reply against the announcement; whether a mismatch is a failure is a matter of the settings."""
@@ -299,7 +320,7 @@ class ChainAssistant:
             draft.failure = ChainFailure(kind="too_long", block="response", position=place, message=problem)
             return
         announced = draft.announced[1]
-        draft.made = self._seat.read(draft.response) if self._seat.speaks else announced
+        draft.made = self._seat.read(draft.response) if self._seat.speaks or draft.response else announced
         turn.kept = matching_move((announced,), draft.made) is not None if draft.made else None
         tolerated = self.settings.on_mismatch == "record" or (self.settings.on_mismatch == "retry" and final)
         if turn.kept is False and not tolerated:
@@ -315,12 +336,13 @@ class ChainAssistant:
     def _fall_back(self, turns: Sequence[_Turn], actions: list[Any]) -> list[str]:
         """Reply without a chain where there is none that could be used; the record says so."""
         chains = {turn.place: self.last_calls[turn.place] for turn in turns}
-        failures = self._speak_plainly(turns, actions)
+        problems = self._speak_plainly(turns, actions)
         for place, call in chains.items():
             plain = self.last_calls[place]
             self.last_calls[place] = {**call, "plain": plain, "error": plain["error"]}
-            self.last_calls[place]["chain"] = {**call["chain"], "fallback": "plain"}
-        return failures
+            failures = [*call["chain"]["failures"], *plain.pop("chain", {}).get("failures", ())]
+            self.last_calls[place]["chain"] = {**call["chain"], "failures": failures, "fallback": "plain"}
+        return problems
 
     def _speak_plainly(self, turns: Sequence[_Turn], actions: list[Any]) -> list[str]:
         asked = dataclasses.replace(self._sampling(), max_tokens=self.settings.budget.response)
@@ -339,15 +361,26 @@ class ChainAssistant:
         return failures
 
     def _plain_action(self, turn: _Turn, generation: Generation, actions: list[Any]) -> list[str]:
-        reply = without_prefix(generation.text)
-        problem = problem_of(generation, reply if self._seat.speaks else "")
+        """Act on a reply without a chain; return what is wrong with it."""
+        reply, call = without_prefix(generation.text), self.last_calls[turn.place]
+        problem = problem_of(generation, "")
+        if not problem and self._seat.speaks:
+            own = own_text("response", reply)  # a model of chains may write one all the same: it is not for the user
+            if isinstance(own, ChainFailure):
+                problem = f"{own.kind}: {own.message}"
+            else:
+                problem, reply = overlong(own[0]), own[0]
+            if not problem and not reply:
+                call.setdefault("chain", {})["failures"] = [
+                    _SILENT.as_dict()
+                ]  # the game goes on: it is the user's to judge
         if not problem:
             try:
                 actions[turn.place] = self._seat.plain_action(reply)
                 return []
             except ModelError as error:
                 problem = str(error)
-        self.last_calls[turn.place]["error"] = problem
+        call["error"] = problem
         return [problem]
 
     def _recorded(self) -> Mapping[str, Any]:

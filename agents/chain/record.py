@@ -15,7 +15,7 @@ _DECIMALS = 6
 
 
 def chain_call(drafts: Sequence[Draft], *, settings: Mapping[str, Any], kept: bool | None) -> dict[str, Any]:
-    """Return a turn's record, in JSON types. The last attempt counts; of those before, text, tokens and failure are kept.
+    """Return a turn's record, in JSON types. The last attempt counts; those before are kept in ``discarded``.
 
     Args:
         drafts: All attempts at this turn's chain, in order; at least one.
@@ -59,7 +59,7 @@ def chain_call(drafts: Sequence[Draft], *, settings: Mapping[str, Any], kept: bo
             "notes": list(draft.notes),
             "failures": failures,
             "attempts": len(drafts),
-            "discarded": [{"text": d.text, "tokens": sum(d.tokens.values())} for d in drafts[:-1]],
+            "discarded": [_discarded(d) for d in drafts[:-1]],
             "fallback": "",
         },
     }
@@ -87,6 +87,17 @@ def plain_call(generation: Generation, *, settings: Mapping[str, Any]) -> dict[s
         "error": generation.error,
         "note": generation.note,
         "seed": settings["seed"],
+    }
+
+
+def _discarded(draft: Draft) -> dict[str, Any]:
+    """Return an attempt that failed: text, and every token in the form of a record of its own."""
+    whole = draft.stages[-1].generation.prompt_ids if draft.stages else ()
+    return {
+        "text": draft.text,
+        "tokens": sum(draft.tokens.values()),
+        "prompt_ids": list(whole),
+        "stages": [_stage(stage, whole) for stage in draft.stages],
     }
 
 

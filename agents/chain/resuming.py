@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from gtalign_env.agents.backends import make_backend
+from gtalign_env.agents.backends.asking import asked as ask_rows
 from gtalign_env.agents.backends.prompts import NOTHING
 from gtalign_env.agents.chain.parse import announced_cell
 from gtalign_env.errors import UsageError
@@ -70,7 +71,9 @@ class ByModel:
         self.problems.update(["no_conversation"] * (len(turns) - len(asked)))
         resumed = {place: _resumed(turns[place], matrices[place]) for place in asked}
         made = (
-            dict(zip(asked, self.backend.generate(list(resumed.values()), self.sampling), strict=True)) if asked else {}
+            dict(zip(asked, ask_rows(self.backend, list(resumed.values()), self.sampling), strict=True))
+            if asked
+            else {}
         )
         cells = {place: _named(generation, matrices[place]) for place, generation in made.items()}
         if self.press:
@@ -91,7 +94,7 @@ class ByModel:
         cells: dict[int, tuple[str, str] | None] = {}
         for keys, places in alike.items():
             held = dataclasses.replace(self.sampling, stop=(), json_schema=json.dumps({"enum": list(keys)}))
-            made = self.backend.generate([talks[place] for place in places], held)
+            made = ask_rows(self.backend, [talks[place] for place in places], held)
             cells |= {
                 place: _named(generation, matrices[place]) for place, generation in zip(places, made, strict=True)
             }

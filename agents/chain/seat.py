@@ -1,22 +1,21 @@
-"""The two kinds of game that a chain can play: a chat, and a matrix game of which it is told the rules."""
+"""The two kinds of chair that a chain can take: in a chat, and at a game of moves (``game_seat``) of which it is told the rules."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from gtalign_env.agents.chain.moves import ChainMoves, with_names
+from gtalign_env.agents.chain.game_seat import GameSeat
+from gtalign_env.agents.chain.moves import ChainMoves
 from gtalign_env.agents.chain.prompt import price_words
-from gtalign_env.errors import ModelError, UsageError
-from gtalign_env.games.bimatrix import Bimatrix
+from gtalign_env.errors import UsageError
 from gtalign_env.gauges import matching_move
 from gtalign_env.protocols import Info, Observation, Scenario
 from gtalign_env.sight import see
 from gtalign_env.spaces import ASSIST_LAYOUT
 from gtalign_env.types import ASSISTANT_MOVES, Role
 
-__all__ = ["MatrixSeat", "Seat", "TextSeat", "take_seat"]
+__all__ = ["Seat", "TextSeat", "take_seat"]
 
 _MOVES = tuple(move.name for move in ASSISTANT_MOVES)
 
@@ -24,20 +23,25 @@ _MOVES = tuple(move.name for move in ASSISTANT_MOVES)
 class Seat(Protocol):
     """What a chain has to know about the game, and how it acts in it."""
 
-    moves: ChainMoves
-    """Rows and columns of the matrix."""
     rules: str
     """The rules in words; empty in a chat."""
     speaks: bool
     """Whether a reply is written, or the announced move is all."""
     raw: bool
     """Whether the game wants the whole message, all blocks, and has the user read the response."""
-    waiting: Any
-    """The action when it is not the assistant's turn."""
+
+    @property
+    def waiting(self) -> Any:
+        """The action when it is not the assistant's turn."""
+        ...
 
     @property
     def reads(self) -> bool:
         """Whether the move that a reply amounts to is known before it is sent."""
+        ...
+
+    def cells(self, observation: Observation, info: Info) -> ChainMoves:
+        """Return rows and columns of the matrix of this turn."""
         ...
 
     def messages(self, observation: Observation, info: Info) -> list[dict[str, str]]:
@@ -50,6 +54,10 @@ class Seat(Protocol):
 
     def read(self, reply: str) -> str:
         """Return the move that a reply amounts to; empty where nobody can tell."""
+        ...
+
+    def count_tokens(self, reply: str) -> int | None:
+        """Return a reply's tokens as the game counts and prices them; ``None`` where it does not say."""
         ...
 
     def action(self, announced: str, reply: str, made: str) -> Any:
@@ -72,6 +80,7 @@ class TextSeat:
         moves: Rows and columns of the matrix.
         names: The environment's own moves by index.
         reader: From a reply to the name of the move that it makes; ``None`` where nobody can tell before it is sent.
+        counter: From a reply to its tokens as the game counts them; ``None`` where it does not say.
         raw: Whether the game wants the whole message (a scenario's ``reads_raw``).
 
     Example:
@@ -89,18 +98,24 @@ class TextSeat:
         moves: ChainMoves,
         names: tuple[str, ...] = _MOVES,
         reader: Callable[[str], str] | None = None,
+        counter: Callable[[str], int] | None = None,
         *,
         raw: bool = False,
     ) -> None:
-        self.moves = moves
+        self._moves = moves
         self.raw = raw
         self._names = names
         self._reader = reader
+        self._counter = counter
 
     @property
     def reads(self) -> bool:
         """Whether somebody can tell moves from words."""
         return self._reader is not None
+
+    def cells(self, observation: Observation, info: Info) -> ChainMoves:
+        """Return the moves that were asked for."""
+        return self._moves
 
     def messages(self, observation: Observation, info: Info) -> list[dict[str, str]]:
         """Return the conversation.
@@ -110,7 +125,7 @@ class TextSeat:
         """
         if "messages" not in info:
             raise UsageError(
-                "a chain plays the text view (e.g. gtalign/AssistText-v0), and matrix games in which it was seated by "
+                "a chain plays the text view (e.g. gtalign/AssistText-v0), and games of moves in which it was seated by "
                 f"sit(scenario, role): expected 'messages' in the info, got {', '.join(info) or 'an empty one'}"
             )
         return [{"role": line["role"], "content": line["content"]} for line in info["messages"]]
@@ -126,6 +141,10 @@ class TextSeat:
     def read(self, reply: str) -> str:
         """Return the move that a reply amounts to."""
         return "" if self._reader is None else self._reader(reply)
+
+    def count_tokens(self, reply: str) -> int | None:
+        """Return a reply's tokens as the game counts them."""
+        return None if self._counter is None else self._counter(reply)
 
     def action(self, announced: str, reply: str, made: str) -> dict[str, Any] | str:
         """Return move and words. A move without a length is announced at the length that was made; medium where that is unknown.
@@ -147,79 +166,12 @@ class TextSeat:
         return reply
 
 
-class MatrixSeat:
-    """The assistant's chair in a matrix game: the rules are told, the announced move is the action.
-
-    Args:
-        scenario: A finite scenario with a ``game`` of which all moves are moves of the environment.
-
-    Raises:
-        UsageError: It is another kind of game.
-
-    Example:
-        >>> from gtalign_env.registration import make_scenario
-        >>> seat = MatrixSeat(make_scenario("matrix"))
-        >>> seat.moves.columns, seat.action("CQ", "", "")
-        (('DA', 'AQ', 'CQ'), 2)
-    """
-
-    speaks = False
-    raw = False
-    waiting = 0
-    reads = True
-
-    def __init__(self, scenario: Any) -> None:
-        game = getattr(scenario, "game", None)
-        if not isinstance(game, Bimatrix) or not set(game.assistant_moves) == set(scenario.moves("assistant")):
-            raise UsageError(
-                f"a chain plays the text view and matrix games without talk; scenario {scenario.name!r} is neither"
-            )
-        self.moves = with_names(game.user_moves, game.assistant_moves)
-        self.rules = str(scenario.briefing("assistant"))
-        self._names = tuple(scenario.moves("assistant"))
-        self._scenario = scenario
-
-    def messages(self, observation: Observation, info: Info) -> list[dict[str, str]]:
-        """Return where the game stands, as the user's message."""
-        vector = observation["observation"]
-        where = self._scenario.tables.coordinates(self._scenario.locate(vector))
-        last = self._scenario.last_moves(vector)
-        names = (self._scenario.moves("user"), self._names)
-        words = [f"{axis}: {value}" for axis, value in where.items()]
-        words += [
-            f"{who} made {moves[place]} last time"
-            for who, moves, place in zip(("the user", "you"), names, last, strict=True)
-            if place is not None
-        ]
-        return [{"role": "user", "content": f"It is your move. {'; '.join(words)}".strip()}]
-
-    def pricing(self, observation: Observation) -> str:
-        """Return nothing: the payoffs are in the rules."""
-        return ""
-
-    def read(self, reply: str) -> str:
-        """Return the move that a reply names last; empty for none."""
-        names = "|".join(re.escape(name) for name in sorted(self._names, key=len, reverse=True))
-        found = re.findall(rf"(?<!\w)(?:{names})(?!\w)", reply)
-        return found[-1] if found else ""
-
-    def action(self, announced: str, reply: str, made: str) -> int:
-        """Return the announced move."""
-        return self._names.index(announced)
-
-    def plain_action(self, reply: str) -> int:
-        """Return the move that a reply names."""
-        made = self.read(reply)
-        if not made:
-            raise ModelError(f"the reply names no move: expected one of {', '.join(self._names)}, got {reply[:80]!r}")
-        return self._names.index(made)
-
-
 def take_seat(scenario: Scenario, role: Role, moves: ChainMoves) -> Seat:
     """Return the chair at a game.
 
     Args:
-        scenario: The game. In a chat it may have ``read_move(reply)``: the name of the move that a reply amounts to.
+        scenario: The game. In a chat it may have ``read_move(reply)``, the name of the move that a reply amounts to, and
+            ``count_tokens(reply)``, what it takes the reply's tokens for.
         role: Whose chair.
         moves: Rows and columns, for a chat.
 
@@ -235,7 +187,8 @@ def take_seat(scenario: Scenario, role: Role, moves: ChainMoves) -> Seat:
     if role != "assistant":
         raise UsageError(f"a chain plays the assistant, got {role!r}")
     if scenario.view != "text":
-        return MatrixSeat(scenario)
+        return GameSeat(scenario)
     reader: Callable[[str], str] | None = getattr(scenario, "read_move", None)
     raw = bool(getattr(scenario, "reads_raw", False))
-    return TextSeat(moves, tuple(scenario.moves("assistant")), reader, raw=raw)
+    counter: Callable[[str], int] | None = getattr(scenario, "count_tokens", None)
+    return TextSeat(moves, tuple(scenario.moves("assistant")), reader, counter, raw=raw)

@@ -8,10 +8,13 @@ model writes the tags itself. Either way a chain that is halted goes on from the
 from __future__ import annotations
 
 import dataclasses
+import functools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from gtalign_env.agents.backends.prompts import NOTHING
+from gtalign_env.agents.backends.asking import asked as ask_rows
+from gtalign_env.agents.backends.prompts import NOTHING, TOO_LONG
 from gtalign_env.agents.chain.blocks import BLOCKS, Block
 from gtalign_env.agents.chain.context import ChainContext
 from gtalign_env.agents.chain.failures import ChainFailure
@@ -20,6 +23,7 @@ from gtalign_env.agents.chain.moves import ChainMoves
 from gtalign_env.agents.chain.parse import announced_cell, parse_chain, parse_head, unannounced
 from gtalign_env.agents.chain.prompt import Mode
 from gtalign_env.agents.chain.solving import Solved
+from gtalign_env.agents.chain.stray import MENDED, own_text
 from gtalign_env.errors import ModelError, UsageError
 from gtalign_env.games.bimatrix import Bimatrix
 from gtalign_env.protocols import Backend, Continuation, Conversation, Generation, Sampling
@@ -29,6 +33,14 @@ __all__ = ["ChainBudget", "ChainWriter", "Draft", "Stage", "ask_engine"]
 
 _CELL_TOKENS = 32
 """Tokens of a cell in a payoff block, at most about: a key, two names, two numbers, braces."""
+_INSERTED = (
+    "</payoff>\n<analyze>\nAfter the payoffs were adjusted to the price, by welfare:cobb_douglas: DQ|AQ_medium, which gives the user "
+    "3.25 and the assistant 2.75; it is the best of the cells in which nobody loses against staying away. The move to make now is "
+    "AQ_medium: .\nchoice: DQ|AQ_medium\n</analyze>\n<response></response></thinking>\n<payoff>"
+)
+"""About what we put into a chain: tags, and a solution in words."""
+_NO_SCHEMAS = re.compile(r"schema|grammar|response_format|structured", re.IGNORECASE)
+"""How an engine says that it cannot hold a model to a form; other failures would meet a model on its own as well."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,6 +88,8 @@ class Draft:
     context: ChainContext
     seed: int = 0
     """Draws the cell, where the criterion leaves it to chance."""
+    moves: ChainMoves | None = None
+    """What the rows and columns of its matrix are."""
     stages: list[Stage] = dataclasses.field(default_factory=list)
     text: str = ""
     """The assistant's message so far, tags and what we put in included."""
@@ -92,6 +106,13 @@ class Draft:
     made: str = ""
     """The move that the reply amounts to, where somebody can read it."""
     failure: ChainFailure | None = None
+
+    @property
+    def whole(self) -> str:
+        """The message with each block once: as it was written, unless tags had to be mended."""
+        if not any(note.startswith(MENDED) for note in self.notes):
+            return self.text
+        return "\n".join(f"<{block}>{self.blocks.get(block, '')}</{block}>" for block in BLOCKS)
 
 
 class ChainWriter:
@@ -167,15 +188,15 @@ class ChainWriter:
             self._state(draft)
 
     def _state(self, draft: Draft) -> None:
-        position = draft.text.rfind("<payoff>") + len("<payoff>")
-        read = read_payoffs(
-            draft.blocks["payoff"], self.moves.rows, self.moves.columns, strict=self.strict, position=position
-        )
+        read = self._read(draft.blocks["payoff"], draft.text.rfind("<payoff>") + len("<payoff>"))
         if isinstance(read, ChainFailure):
             draft.failure = read
         else:
             draft.game = read[0]
             draft.notes += read[1]
+
+    def _read(self, text: str, position: int = 0) -> tuple[Bimatrix, list[str]] | ChainFailure:
+        return read_payoffs(text, self.moves.rows, self.moves.columns, strict=self.strict, position=position)
 
     def _extend(self, drafts: Sequence[Draft], block: str, sampling: Sampling, *, schema: str = "") -> None:
         """Have the next block of every chain written, in one call."""
@@ -187,25 +208,68 @@ class ChainWriter:
             max_tokens=self.budget.of(block, cells=len(self.moves.keys)),
             stop=() if schema else (closing,),
             json_schema=schema,
+            reserve=self._reserve(block),
         )
         inserted = [self._lead(draft, block) for draft in drafts]
         made = self._generate([_asked(draft, lead) for draft, lead in zip(drafts, inserted, strict=True)], asked)
-        refused = [place for place, generation in enumerate(made) if schema and _failed(generation)]
-        if refused:  # an engine that holds no model to a schema: then the model is on its own
-            free = dataclasses.replace(asked, stop=(closing,), json_schema="")
-            again = self._generate([_asked(drafts[place], inserted[place]) for place in refused], free)
-            for place, generation in zip(refused, again, strict=True):
-                drafts[place].notes.append(f"unguided: the payoff block was not held to its form: {made[place].error}")
-                made[place] = generation
+        if schema:
+            made = self._unguided(drafts, inserted, made, dataclasses.replace(asked, stop=(closing,), json_schema=""))
         for draft, lead, generation in zip(drafts, inserted, made, strict=True):
             draft.stages.append(Stage(block=block, generation=generation))
+            begin = len(draft.text) + len(lead)
             draft.text += lead + _sampled(generation)
-            draft.blocks[block] = generation.text.partition(closing)[0].strip()
             draft.tokens[block] = self._count(generation)
             if generation.finish_reason == "length":
                 draft.notes.append(f"cut: the {block} block was ended after {draft.tokens[block]} tokens")
             if _failed(generation):
                 draft.failure = _engine_failure(block, generation, len(draft.text))
+                draft.blocks[block] = generation.text.partition(closing)[0].strip()
+            else:
+                self._keep(draft, block, generation.text.partition(closing)[0], begin)
+
+    def _keep(self, draft: Draft, block: str, text: str, begin: int) -> None:
+        """Keep what belongs to a block of the text that was written for it."""
+        own = own_text(block, text, strict=self.strict)
+        if isinstance(own, ChainFailure):
+            draft.failure = dataclasses.replace(own, position=begin + own.position)
+            draft.blocks[block] = text.strip()
+        else:
+            draft.blocks[block], notes = own
+            draft.notes += notes
+
+    def _unguided(
+        self, drafts: Sequence[Draft], inserted: Sequence[str], made: list[Generation], free: Sampling
+    ) -> list[Generation]:
+        """Leave the model on its own where the engine holds it to no schema: what it wrote all the same counts if it is one."""
+        made = list(made)
+        open_ = []
+        for place, generation in enumerate(made):
+            if not _failed(generation) or not _NO_SCHEMAS.search(generation.error):
+                continue
+            drafts[place].notes.append(f"unguided: the payoff block was not held to its form: {generation.error}")
+            text = generation.sampled.partition(free.stop[0])[0]
+            if text.strip() and not isinstance(self._read(text), ChainFailure):
+                made[place] = dataclasses.replace(generation, text=text, finish_reason="stop", error="")
+            else:
+                open_.append(place)
+        if open_:
+            again = self._generate([_asked(drafts[place], inserted[place]) for place in open_], free)
+            for place, generation in zip(open_, again, strict=True):
+                made[place] = generation
+        return made
+
+    def _reserve(self, *written: str) -> int:
+        """Return about how many tokens will stand behind some blocks, besides the conversation's own."""
+        behind = BLOCKS[BLOCKS.index(written[-1]) + 1 :]
+        rest = [block for block in behind if block != "analyze" or self.mode == "self"]
+        if not self.speaks and "response" in rest:
+            rest.remove("response")
+        return self.budget.of(*rest, cells=len(self.moves.keys)) + self._inserted if rest else 0
+
+    @functools.cached_property
+    def _inserted(self) -> int:
+        """About how many tokens we put in."""
+        return self.backend.count_tokens(_INSERTED + max(self.moves.assistant.values(), key=len))
 
     def _lead(self, draft: Draft, block: str) -> str:
         """Return what we put in front of a block: what closes the one before, where it was not closed, and the tag."""
@@ -246,7 +310,9 @@ class ChainWriter:
 
     def _run_free(self, drafts: Sequence[Draft], blocks: tuple[str, ...], sampling: Sampling) -> None:
         limit = self.budget.of(*blocks, cells=len(self.moves.keys))
-        asked = dataclasses.replace(sampling, max_tokens=limit, stop=(f"</{blocks[-1]}>",), json_schema="")
+        asked = dataclasses.replace(
+            sampling, max_tokens=limit, stop=(f"</{blocks[-1]}>",), json_schema="", reserve=self._reserve(*blocks)
+        )
         for draft, generation in zip(
             drafts, self._generate([draft.conversation for draft in drafts], asked), strict=True
         ):
@@ -304,7 +370,7 @@ def ask_engine(backend: Backend, asked: Sequence[Any], sampling: Sampling) -> li
         'MemoryError'
     """
     try:
-        return backend.generate(asked, sampling)
+        return ask_rows(backend, asked, sampling)
     except UsageError:
         raise
     except Exception as error:  # noqa: BLE001 - a failure of the engine is data
@@ -360,4 +426,5 @@ def _failed(generation: Generation) -> bool:
 
 def _engine_failure(block: str, generation: Generation, position: int) -> ChainFailure:
     reason = generation.error or "the engine does not say why"
-    return ChainFailure(kind="engine", block=block, position=position, message=reason)
+    kind = "prompt_too_long" if TOO_LONG in reason else "engine"
+    return ChainFailure(kind=kind, block=block, position=position, message=reason)

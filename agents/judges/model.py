@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gtalign_env.agents.backends import make_backend
+from gtalign_env.agents.backends.asking import asked
 from gtalign_env.agents.judges.cache import VerdictCache
 from gtalign_env.agents.judges.rubric import DEFAULT_RUBRIC, Rubric, material, read_verdict
 from gtalign_env.episode import digest
@@ -133,7 +134,7 @@ class ModelJudge:
         )
         conversations = [self.rubric.conversation(task, reply) for task, reply in replies]
         try:
-            made = self.backend.generate(conversations, sampling)
+            made = asked(self.backend, conversations, sampling)
         except (UsageError, MissingExtraError):
             raise
         except Exception as error:  # noqa: BLE001 - engines may be anybody's code; their failure is data
@@ -151,6 +152,7 @@ class ModelJudge:
 
     def _key(self, task: Task, reply: str) -> str:
         how: dict[str, Any] = dataclasses.asdict(self.sampling)
+        del how["reserve"]  # nothing of a verdict depends on it
         return digest([self.backend.name, how, self.rubric.conversation(task, reply), material(task, reply)])
 
 

@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from gtalign_env.agents.backends import RulesBackend, make_backend
+from gtalign_env.agents.backends.asking import asked
 from gtalign_env.agents.backends.prompts import NOTHING
 from gtalign_env.agents.users.leaks import find_leaks
 from gtalign_env.agents.users.stage import CURTAIN, brief, cue, open_cue, plain_voice
@@ -109,7 +110,7 @@ class VoicedUser:
 
     ``last_call`` says what went into the last line and what came out. In ``last_call["voice"]``: ``line`` (what the model said
     last), ``fell_back`` (whether the twin's line was said instead), ``attempts`` (each with its ``line`` and ``problem``:
-    ``""``, ``"failed"``, ``"empty"`` or ``"leak"``) and the twin's ``twin_move`` and ``twin_line``.
+    ``""``, ``"failed"``, ``"empty"`` or ``"leak"``, and with what was sampled where it was not said) and the twin's ``twin_move`` and ``twin_line``.
     """
 
     def __init__(self, cast: VoicedPersona, user_type: UserType) -> None:
@@ -174,12 +175,16 @@ class VoicedUser:
         said = "it was not asked"
         for _ in range(1 + self._cast.retries):
             sampling = dataclasses.replace(self._cast.sampling, seed=int(self._seeds.integers(2**31)))
-            (made,) = self.backend.generate([conversation], sampling)
+            (made,) = asked(self.backend, [conversation], sampling)
             line = _line(made.text)
             problem, said = self._problem(made, line, info)
             voice["line"] = line
-            voice["attempts"].append({"line": line, "problem": problem})
-            self.last_call = {**_recorded(made, self.backend.name, sampling), "voice": voice}
+            call = _recorded(made, self.backend.name, sampling)
+            sampled = (
+                {key: call[key] for key in ("token_ids", "logprobs")} if problem else {}
+            )  # what is said stands outside
+            voice["attempts"].append({"line": line, "problem": problem, **sampled})
+            self.last_call = {**call, "voice": voice}
             if not problem:
                 return ""
         return said
@@ -274,6 +279,7 @@ def _recorded(made: Generation, backend: str, sampling: Sampling) -> dict[str, A
         "backend": backend,
         "text": made.text,
         "prompt": made.prompt,
+        "prompt_ids": list(made.prompt_ids),
         "prompt_tokens": made.prompt_tokens,
         "tokens": len(made.token_ids),
         "token_ids": list(made.token_ids),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gtalign_env.cli import solve_optimal
+from gtalign_env.cli import solve_equilibrium, solve_optimal
 from gtalign_env.cli.common import add_json, new_parser, print_json, read_options, read_value
 from gtalign_env.errors import UsageError
 from gtalign_env.registration import load, make_scenario, scenario_id
@@ -52,6 +52,7 @@ def add_parser(subparsers: Any) -> None:
             "gtalign solve gtalign/Assist-v0 --pricing subscription,per_token,per_request",
             "gtalign solve gtalign/Duopoly-v0 --criterion welfare:ces:rho=-1 --json",
             "gtalign solve gtalign/Assist-v0 --optimal --objective egalitarian --users concise=2,expert",
+            "gtalign solve gtalign/Assist-v0 --equilibrium --objective assistant_only",
             "gtalign solve gtalign/Trigame-v0 --state node=left/right",
             "gtalign solve gtalign/DealOrNoDeal-v0 --state counts=1/1/3,user_values=1/3/2,assistant_values=1/0/3",
         ],
@@ -78,13 +79,17 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--plot", metavar="FILE", help="draw the game in payoff space, to a .png or .svg file")
     add_json(parser)
     solve_optimal.add_options(parser)
+    solve_equilibrium.add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Solve and show."""
-    if args.optimal:
+    if args.optimal and not args.equilibrium:
         return solve_optimal.run(args)
+    if args.equilibrium:
+        return solve_equilibrium.run(args, _scenario(args))
     solve_optimal.refuse(args)
+    solve_equilibrium.refuse(args)
     from gtalign_env.solution import pose, solve
 
     if args.plot is not None:

@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gtalign_env.testing.grammar_forms import grammar_instance
+
 __all__ = ["Answer", "Asked", "body", "chunks", "error", "instance", "minimal_json", "pieces", "token_id"]
 
 _TOKEN = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
@@ -148,12 +150,15 @@ def instance(schema: Mapping[str, Any]) -> Any:
 
 
 def minimal_json(request: Mapping[str, Any]) -> str | None:
-    """Return a text that fits the JSON schema of a request; ``None`` where there is none.
+    """Return a text that fits the JSON schema of a request, or its grammar; ``None`` where there is none.
 
     Example:
         >>> minimal_json({"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "integer"}}}})
         '0'
     """
+    grammar = (request.get("structured_outputs") or {}).get("grammar")
+    if grammar is not None:
+        return grammar_instance(grammar)
     wanted = (request.get("response_format") or {}).get("json_schema")
     return None if wanted is None else json.dumps(instance(wanted.get("schema") or {}))
 

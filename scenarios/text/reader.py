@@ -23,6 +23,7 @@ The rules see only the reply, not the request, and know English well and Spanish
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import re
@@ -77,6 +78,7 @@ def length_of(tokens: float) -> str:
     return LENGTHS[sum(tokens > bound for bound in _BOUNDS)]
 
 
+@functools.lru_cache(maxsize=256)  # a player that reads its own reply, and then the game, read the same
 def read_reply(text: str) -> Reading:
     """Read an assistant's reply as a move. Never raises, needs no model, and takes time linear in the text.
 

@@ -244,6 +244,15 @@ class AssistText:
         move = read_reply(reply).move
         return NO_OP if move is None else move.name
 
+    def count_tokens(self, reply: str) -> int:
+        """Return a reply's tokens as a turn counts and prices them.
+
+        Example:
+            >>> assist_text().count_tokens("Which one do you mean?")
+            6
+        """
+        return count_tokens(clean_text(reply))
+
     def resolve_type(self, user_type: Any) -> UserType:
         """Return the type that a reset option means: a name, a dict of θ's fields, or a type."""
         return resolve_type(user_type, TYPES)

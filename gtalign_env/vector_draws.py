@@ -1,0 +1,180 @@
+"""Where a batch of games gets its random numbers from: a stream of its own for every game, or one for all.
+
+Every draw of a compiled game is one double, ``Generator.random()``. Streams of their own are drawn ahead in blocks, and a game
+that is replayed alone with the same seed gets the same numbers.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.utils import seeding
+from numpy.typing import NDArray
+
+__all__ = ["OneStream", "OwnStreams"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+_KEPT = 16
+"""Most doubles that are left of a block when a new one is drawn; for as many, nobody has to look who needs one."""
+_BLOCK = 248
+"""Doubles drawn ahead, about 2 KiB a game: the loop over games that need more is a small part of a step. With those that are kept
+they fill an odd number of cache lines, so that neighbouring games do not compete for the same ones."""
+_ROW = _KEPT + _BLOCK
+
+
+_COUNTS: Ints = np.arange(3)[:, None]
+
+
+class OwnStreams:
+    """One generator per game, as ``parallel_env`` has one.
+
+    Args:
+        games: N.
+
+    Example:
+        >>> streams = OwnStreams(2)
+        >>> streams.seed(np.arange(2), [7, 8])
+        >>> lone = seeding.np_random(8)[0]
+        >>> bool(streams.one()[1] == lone.random()), streams.several(np.array([1]), 2)[:, 0].tolist() == lone.random(2).tolist()
+        (True, True)
+        >>> streams.generator[1].random() == lone.random()
+        True
+    """
+
+    def __init__(self, games: int) -> None:
+        self.seeds: list[int | None] = [None] * games
+        self._generators: list[np.random.Generator | None] = [None] * games
+        self._block: Floats = np.zeros((games, _ROW))
+        self._start: Ints = np.arange(games) * _ROW
+        self._due: Ints = self._start + _BLOCK
+        self._at: Ints = self._start + _ROW  # (N,): the next double, as an index of the flat block
+        self._safe = 0  # so many doubles every game has at least
+        self._bind()
+
+    def _bind(self) -> None:
+        self._flat = self._block.reshape(-1)
+        self._drawn: Floats = np.zeros(len(self.seeds))
+        self._fills = [self._fill(game) for game in range(len(self.seeds))]
+
+    def _fill(self, game: int) -> Callable[[], Any]:
+        """Return what draws a game's next block."""
+        generator = self._generators[game]
+        return functools.partial(generator.random, out=self._block[game, _KEPT:]) if generator is not None else list
+
+    def seed(self, games: Ints, seeds: Sequence[int | None]) -> None:
+        """Give games new generators; ``None`` lets a game's own go on, or makes one from the system's entropy."""
+        for game, seed in zip(games.tolist(), seeds, strict=True):
+            if seed is None and self._generators[game] is not None:
+                continue
+            self._generators[game], self.seeds[game] = seeding.np_random(seed)
+            self._at[game] = self._start[game] + _ROW
+            self._safe = 0
+            self._fills[game] = self._fill(game)
+
+    @property
+    def generator(self) -> tuple[np.random.Generator, ...]:
+        """Every game's generator as it stands: copies, set back by what was drawn ahead."""
+        made = []
+        for generator, left in zip(self._generators, (self._start + _ROW - self._at).tolist(), strict=True):
+            twin = copy.deepcopy(generator)
+            if twin is None:
+                twin = seeding.np_random()[0]
+            elif left:
+                bits: Any = twin.bit_generator  # a PCG64, which can go back
+                bits.advance(-left)
+            made.append(twin)
+        return tuple(made)
+
+    def one(self) -> Floats:
+        """Return the next double of every game, (N,), in an array that the next call writes on."""
+        self._need(1)
+        self._flat.take(self._at, out=self._drawn, mode="clip")
+        self._at += 1
+        return self._drawn
+
+    def unread(self, games: Ints) -> None:
+        """Take back the double that ``one`` has just given to some games."""
+        self._at[games] -= 1
+
+    def several(self, games: Ints, count: int) -> Floats:
+        """Return the next doubles of some games, (count, n) from (n,); ``count`` is at most 3."""
+        self._need(count)
+        at = self._at[games]
+        self._at[games] = at + count
+        return self._flat.take(at + _COUNTS[:count], mode="clip")
+
+    def _need(self, count: int) -> None:
+        """See to it that every game that is played has so many doubles left."""
+        if self._safe < count:
+            due = np.flatnonzero(self._at >= self._due)
+            if due.size:
+                self._refill(due)
+            self._safe = _KEPT
+        self._safe -= count
+
+    def _refill(self, games: Ints) -> None:
+        """Move what is left of a block to its front, and draw the rest anew."""
+        self._block[games, :_KEPT] = self._block[games, _BLOCK:]
+        self._at[games] -= _BLOCK
+        fills = self._fills
+        for game in games.tolist():
+            fills[game]()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what points into the block."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_flat", "_fills", "_drawn")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Point into the block again."""
+        self.__dict__.update(state)
+        self._bind()
+
+
+class OneStream:
+    """One generator for all games: quicker, and a game's numbers depend on its neighbours.
+
+    Args:
+        games: N.
+
+    Example:
+        >>> stream = OneStream(3)
+        >>> stream.seed(np.arange(3), [5])
+        >>> stream.one().shape, stream.several(np.array([0, 2]), 2).shape
+        ((3,), (2, 2))
+    """
+
+    def __init__(self, games: int) -> None:
+        self._games = games
+        self.seeds: int | None = None
+        self._generator: np.random.Generator | None = None
+
+    @property
+    def generator(self) -> np.random.Generator:
+        """The generator itself."""
+        if self._generator is None:
+            self._generator, self.seeds = seeding.np_random()
+        return self._generator
+
+    def seed(self, games: Ints, seeds: Sequence[int | None]) -> None:
+        """Make a new generator from the seeds that are given; go on with the old one where none is."""
+        given = [seed for seed in seeds if seed is not None]
+        if len(set(given)) == 1:
+            self._generator, self.seeds = seeding.np_random(given[0])
+        elif given:
+            self._generator, self.seeds = np.random.Generator(np.random.PCG64(np.random.SeedSequence(given))), -1
+
+    def one(self) -> Floats:
+        """Return a double for every game, (N,)."""
+        return self.generator.random(self._games)
+
+    def unread(self, games: Ints) -> None:
+        """Do nothing: no game has numbers of its own."""
+
+    def several(self, games: Ints, count: int) -> Floats:
+        """Return doubles for some games, (count, n) from (n,)."""
+        return self.generator.random((count, len(games)))

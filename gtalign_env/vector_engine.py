@@ -1,0 +1,359 @@
+"""Many games of one compiled scenario, stepped in arrays: the state of each is a few numbers, and a step is look-ups.
+
+The engine knows games and tables; who plays, when a game begins anew and what is handed out is the business of ``vector``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gtalign_env.finite import FiniteScenario, FiniteState
+from gtalign_env.protocols import PricingPolicy, Step
+from gtalign_env.types import Outcome, Payoffs, Role
+from gtalign_env.vector_draws import OneStream, OwnStreams
+from gtalign_env.vector_tables import BUCKETS, HIGH, LOW, BatchTables, Book
+
+__all__ = ["Engine", "Pins", "squashed"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Pins = Mapping[Literal["user_type", "pricing", "task"], Any]
+"""What a reset pins: a ``UserType``, a ``PricingPolicy``, and a ``task`` as ``FiniteScenario.opening`` takes it."""
+
+_ROLES: tuple[Role, ...] = ("user", "assistant")
+_SLACK = 1e-15
+"""More than two ways of computing tanh ever differ by."""
+_FLOOR = -25.0
+"""Further down tanh is -1 on every machine."""
+_MOST_BOOKS = 256
+"""Types and prices from resets that are remembered; beyond them, those that no game plays under are forgotten."""
+
+
+class Engine:
+    """N games, stepped together.
+
+    Args:
+        scenario: The game.
+        games: N.
+        draws: Where chance comes from.
+        roles: Whose observations are needed.
+        pricings: Prices of which each episode draws one, all alike likely; the scenario's own when empty.
+
+    Attributes:
+        public: (N,) the public state of every game.
+        slot: (N,) the book (type and pricing) of every game, as ``tables.books`` numbers them.
+        total: (N,) the user's payoffs so far.
+        steps: (N,) steps since the episode began.
+        entry: (N,) the table entry of the last exchange.
+        kind: (N,) its class (``tables.nothing`` before the first).
+        spot: (2, N) which number of an observation shows the user's, and the assistant's, last move; ``tables.nowhere`` where it
+            was illegal, and before the first.
+
+    Example:
+        >>> from gtalign_env.registration import make_scenario
+        >>> engine = Engine(make_scenario("matrix"), 2, OneStream(2), ("assistant",))
+        >>> engine.draws.seed(np.arange(2), [0])
+        >>> engine.begin(np.arange(2))
+        >>> payoffs, ended = engine.advance(np.array([0, 1]), np.array([0, 0]))
+        >>> payoffs.shape, ended.tolist(), engine.steps.tolist()
+        ((2, 2), [False, False], [1, 1])
+    """
+
+    def __init__(
+        self,
+        scenario: FiniteScenario,
+        games: int,
+        draws: OwnStreams | OneStream,
+        roles: Sequence[Role],
+        pricings: Sequence[PricingPolicy] = (),
+    ) -> None:
+        self.scenario = scenario
+        self.games = games
+        self.draws = draws
+        self.tables = BatchTables(scenario, roles)
+        self.pricings = tuple(pricings)
+        prices = self.pricings or (scenario.pricing,)
+        self.public: Ints = np.zeros(games, dtype=np.int64)
+        self.slot: Ints = np.zeros(games, dtype=np.int64)
+        self.total: Floats = np.zeros(games)
+        self.steps: Ints = np.zeros(games, dtype=np.int64)
+        self.entry: Ints = np.zeros(games, dtype=np.int64)
+        self.kind: Ints = np.zeros(games, dtype=np.int64)
+        self.spot: Ints = np.full((2, games), self.tables.nowhere)
+        self._held: list[Ints] = []
+        usual = [(user_type, price) for price in prices for user_type in scenario.mix.types]
+        self._usual = self.hold(usual)  # (prices · types,)
+        self._plain: dict[tuple[Role, int], NDArray[np.int8]] = {}
+        self._varies: set[tuple[Role, int]] = set()
+        self._rows: Ints = np.arange(games) * scenario.layout.size
+        # Work space: at these sizes a step is bound by memory, and the same few pages stay in the cache.
+        self._add: Ints = np.zeros((2, games), dtype=np.int64)
+        self._done: Ints = np.zeros((2, games), dtype=np.int64)
+        self._lot: Ints = np.zeros(games, dtype=np.int64)
+        self._bound: Floats = np.zeros(games)
+        self._beyond: Bools = np.zeros(games, dtype=np.bool_)
+
+    # -- playing ------------------------------------------------------------------------------------------------------
+
+    def begin(self, games: Ints, pins: Pins | None = None, slots: Ints | None = None) -> None:
+        """Begin episodes: θ and the opening are drawn as ``FiniteScenario.reset`` draws them.
+
+        Args:
+            games: Which, as indices (n,).
+            pins: What is not drawn.
+            slots: The book of each of these games, (n,); drawn when ``None``.
+        """
+        pins = pins or {}
+        tables = self.tables
+        drawn = self.draws.several(games, 3 if self.pricings else 2)
+        public = tables.openings.take(tables.initial.searchsorted(drawn[1], side="right"), mode="clip")
+        if slots is None:
+            theta = tables.mix.searchsorted(drawn[0], side="right")
+            if self.pricings:
+                theta += (drawn[2] * len(self.pricings)).astype(np.int64) * (len(tables.mix) + 1)
+            own = self._usual.take(theta, mode="clip")
+        else:
+            own = slots
+        if slots is None and ("user_type" in pins or "pricing" in pins):
+            drawn_books = [self.tables.books[slot] for slot in own.tolist()]
+            own = self.slots(
+                [(pins.get("user_type", user_type), pins.get("pricing", paid)) for user_type, paid in drawn_books]
+            )
+        if "task" in pins:
+            openings = np.zeros(tables.states, dtype=np.int64)
+            for state in np.unique(public).tolist():
+                openings[state] = self.scenario.opening(pins["task"], state)
+            public = openings[public]
+        self.public[games] = public
+        self.slot[games] = own
+        for row, base in zip(self._base, tables.bases, strict=True):  # row by row: thrice as quick as all at once
+            row[games] = base.take(own)
+        for spot in self.spot:
+            spot[games] = tables.nowhere
+        self.kind[games] = tables.nothing
+        self.total[games] = 0.0
+        self.steps[games] = 0
+
+    def advance(self, user: Ints, assistant: Ints, idle: Ints | None = None) -> tuple[Floats, Bools]:
+        """Play one exchange in every game.
+
+        Args:
+            user: (N,) the users' moves, each from 0 to W - 1; those that are not legal are no-ops.
+            assistant: (N,) the assistants' moves.
+            idle: Games that do not take part, as indices: their state must be written anew, or kept by ``advance_some``.
+
+        Returns:
+            Payoffs (N, 2), the user's first, and whether the game is over, (N,); both 0 where idle.
+        """
+        tables = self.tables
+        did, entry = self._add, self.entry
+        np.multiply(self.public, tables.width, out=entry)
+        np.add(entry, user, out=did[0])
+        entry += tables.moves_each
+        np.add(entry, assistant, out=did[1])
+        done = tables.move.take(did, out=self._done, mode="clip")
+        np.right_shift(done, HIGH, out=self.spot)
+        done &= LOW
+        np.add(done[0], done[1], out=entry)
+        drawn = self.draws.one()
+        if tables.branches > 1:
+            part, add = self._lot, self._add[0]
+            np.multiply(drawn, BUCKETS, out=part, casting="unsafe")
+            part += tables.lot.take(entry, out=add, mode="clip")
+            entry *= tables.branches
+            entry += tables.least.take(part, out=add, mode="clip")
+            for bounds in tables.bounds:
+                entry += np.less_equal(bounds.take(part, out=self._bound, mode="clip"), drawn, out=self._beyond)
+        link = tables.link.take(entry, out=self._lot, mode="clip")
+        kind = np.right_shift(link, HIGH, out=self.kind)
+        np.bitwise_and(link, LOW, out=self.public)
+        pairs = tables.pairs.take(np.add(self._base[0], kind, out=self._lot), mode="clip")
+        payoffs: Floats = pairs.view(np.float64).reshape(-1, 2)
+        self.total += payoffs[:, 0]
+        self.steps += 1
+        ended = self.public == tables.terminal
+        if idle is not None and idle.size:
+            self.draws.unread(idle)
+            pairs[idle] = 0.0
+            ended[idle] = False
+        if tables.retains:
+            over = ended.nonzero()[0]
+            pairs.imag[over] += tables.retention(self.total.take(over))
+        return payoffs, ended
+
+    def advance_some(self, games: Bools, user: Ints, assistant: Ints) -> tuple[Floats, Bools]:
+        """Play one exchange in some of the games, and leave the others exactly as they are."""
+        idle = np.flatnonzero(~games)
+        kept = [array[..., idle] for array in self._state()]
+        payoffs, ended = self.advance(user, assistant, idle)
+        for array, before in zip(self._state(), kept, strict=True):
+            array[..., idle] = before
+        return payoffs, ended
+
+    def slots(self, books: Sequence[Book]) -> Ints:
+        """Return the slots of types and prices, (n,), which hold until the next call."""
+        if len(self.tables.books) > _MOST_BOOKS + sum(held.size for held in self._held):
+            self._forget()
+        found = self.tables.slots(books)
+        self._rebase()
+        return found
+
+    def hold(self, books: Sequence[Book]) -> Ints:
+        """Return the slots of types and prices, (n,), in an array that stays true for good."""
+        held = self.tables.slots(books)
+        self._held.append(held)
+        self._rebase()
+        return held
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def observe(self, roles: Sequence[Role], width: int, games: Ints | None = None) -> list[dict[str, NDArray[Any]]]:
+        """Return what roles see, in fresh arrays.
+
+        Args:
+            roles: Whose observations: all that the engine was made for, or one of them.
+            width: Moves that the masks are to have.
+            games: Some of the games, as indices; all when ``None``.
+
+        Returns:
+            For each role ``observation`` (n, F) float32 and ``action_mask`` (n, width) int8, with the rows that
+            ``FiniteScenario.observe`` makes.
+        """
+        tables = self.tables
+        public, spot, kind, total = self.public, self.spot, self.kind, self.total
+        first = 1 + tables.roles.index(roles[0])
+        base = self._base[first : first + len(roles)]
+        marks = index = None
+        if games is None:
+            marks, index = self._done, self._lot
+        else:
+            public, spot, kind, total, base = public[games], spot[:, games], kind[games], total[games], base[:, games]
+        marks = np.add(spot, self._rows[: len(public)], out=marks)
+        found = []
+        for role, start in zip(roles, base, strict=True):  # one after the other: what is written stays in the cache
+            vectors = np.empty((len(public), self.scenario.layout.size), dtype=np.float32)
+            tables.seen.take(np.add(start, public, out=index), axis=0, out=vectors, mode="clip")
+            vectors.reshape(-1)[marks] = 1.0
+            if role == "user":
+                vectors[:, tables.nowhere] = tables.quality.take(kind, mode="clip")
+                vectors[:, tables.nowhere + 1] = squashed(total)
+            else:
+                vectors[:, tables.nowhere] = 0.0
+            parts: dict[str, NDArray[Any]] = {"observation": vectors, "action_mask": self._masks(role, width, public)}
+            found.append(parts)
+        return found
+
+    def illegal(self) -> Bools:
+        """Return where the user's, and the assistant's, last move was not legal, (2, N); also where none was made yet."""
+        there: Bools = self.spot == self.tables.nowhere
+        return there
+
+    def state(self, game: int) -> FiniteState:
+        """Return the state of one game as ``parallel_env`` holds it."""
+        layout = self.scenario.layout
+        user, assistant = (
+            -1 if spot == self.tables.nowhere else spot - layout[f"last_{role}_move"].start
+            for role, spot in zip(_ROLES, self.spot[:, game].tolist(), strict=True)
+        )
+        return FiniteState(
+            int(self.public[game]),
+            self.scenario.ledger(*self.tables.books[int(self.slot[game])]),
+            user,
+            assistant,
+            float(self.tables.quality[self.kind[game]]),
+            float(self.total[game]),
+        )
+
+    def items(self, games: Ints, ended: Bools) -> tuple[Floats, Floats]:
+        """Return the items of both payoffs of the last exchange, (n, user items) and (n, assistant items) from (n,)."""
+        names = self.item_names
+        rows = np.zeros((len(games), len(names[0]) + len(names[1])))
+        slots = self.slot[games]
+        for slot in np.unique(slots).tolist():
+            chosen = slots == slot
+            rows[chosen] = self.scenario.ledger(*self.tables.books[slot]).flat[self.entry[games[chosen]]]
+        if "retention" in names[1]:
+            column = len(names[0]) + names[1].index("retention")
+            rows[ended, column] = self.tables.retention(self.total[games[ended]])
+        return rows[:, : len(names[0])], rows[:, len(names[0]) :]
+
+    @property
+    def item_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of both payoffs' items."""
+        payoffs = self.scenario.ledger(*self.tables.books[0]).payoffs
+        return payoffs.user_items, payoffs.assistant_items
+
+    def last_step(self, game: int) -> Step | None:
+        """Return the last exchange of one game as ``FiniteScenario.step`` tells it; ``None`` before the first."""
+        if not self.steps[game]:
+            return None
+        ended = bool(self.public[game] == self.tables.terminal)
+        user, assistant = self.items(np.array([game]), np.array([ended]))
+        names = self.item_names
+        place = np.unravel_index(int(self.entry[game]), self.scenario.tables.next_state.shape)
+        table = self.scenario.tables.outcome
+        outcome = Outcome(**{name: float(getattr(table, name)[place]) for name in Outcome.__slots__})
+        payoffs = Payoffs(
+            dict(zip(names[0], user[0].tolist(), strict=True)), dict(zip(names[1], assistant[0].tolist(), strict=True))
+        )
+        return Step(self.state(game), payoffs, outcome, ended, {"violation": True} if outcome.violation else {})
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _state(self) -> tuple[NDArray[Any], ...]:
+        return self.public, self.total, self.steps, self.entry, self.kind, self.spot
+
+    def _masks(self, role: Role, width: int, public: Ints) -> NDArray[np.int8]:
+        """Return which moves are legal, (n, width)."""
+        masks = self._plain.get((role, width))
+        if masks is None:
+            mask = self.tables.mask[role][:, :width]
+            always = bool((mask == mask[0]).all())  # in every state alike: no need to look
+            masks = self._plain[role, width] = np.tile(mask[0], (self.games, 1)) if always else mask
+            if not always:
+                self._varies.add((role, width))
+        if (role, width) in self._varies:
+            return np.take(masks, public, axis=0, mode="clip")
+        return masks[: len(public)].copy()
+
+    def _forget(self) -> None:
+        """Close the books that no game plays under and nobody holds."""
+        needed = np.unique(np.concatenate([self.slot, *self._held]))
+        number = np.zeros(len(self.tables.books), dtype=np.int64)
+        number[needed] = np.arange(len(needed))
+        self.tables.keep(needed)
+        for array in (self.slot, *self._held):
+            array[:] = number[array]
+
+    def _rebase(self) -> None:
+        """Find again where every game's payoffs and observations begin: the tables have changed."""
+        tables = self.tables
+        self._base: Ints = tables.bases.take(self.slot, axis=1)
+        self.kind[:] = np.where(self.steps > 0, tables.entry_class.take(self.entry), tables.nothing)
+
+
+def squashed(totals: Floats) -> NDArray[np.float32]:
+    """Return ``0.5 + 0.5 * math.tanh(total)`` of each total, as float32, (n,): the very numbers that ``parallel_env`` shows.
+
+    NumPy's ``tanh`` may differ from the C library's in the last bits of a double. Where that could change the float32, the
+    number is computed once more.
+
+    Example:
+        >>> squashed(np.array([0.0, 1.0])).tolist() == [0.5, float(np.float32(0.5 + 0.5 * math.tanh(1.0)))]
+        True
+    """
+    shown = np.tanh(totals)
+    shown *= 0.5
+    made, above = np.empty((2, len(totals)), dtype=np.float32)
+    unsure = np.add(shown, 0.5 - _SLACK, out=made) != np.add(shown, 0.5 + _SLACK, out=above)
+    if unsure.any():
+        made[totals <= _FLOOR] = 0.0
+        for place in np.flatnonzero(unsure & (totals > _FLOOR)).tolist():
+            made[place] = 0.5 + 0.5 * math.tanh(totals[place])
+    return made

@@ -1,0 +1,286 @@
+"""A finite game's tables laid flat, for many games that are looked up at once.
+
+Everything is read with one index per game. Entries that pay alike share a class (``assist`` has 17,658 entries and 305 classes),
+so that payoffs under hundreds of types and prices stay small enough for a processor's cache.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gtalign_env.errors import UsageError
+from gtalign_env.finite import FiniteScenario
+from gtalign_env.protocols import PricingPolicy
+from gtalign_env.types import Outcome, Role, UserType
+
+__all__ = ["BUCKETS", "HIGH", "LOW", "BatchTables", "Book", "compiled"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Book = tuple[UserType, PricingPolicy]
+"""What a payoff depends on beside the entry: a type and a pricing."""
+
+_RULES = ("reset", "step", "observe", "action_mask", "padded_mask", "is_legal", "info")
+_RETENTION = "retention"
+HIGH = 32
+"""Bits of the lower half of a packed number: two small numbers are looked up in one go."""
+LOW = 2**HIGH - 1
+"""Masks the lower half."""
+BUCKETS = 64
+"""Parts of [0, 1) into which draws are sorted: a power of two, so that a draw's part is exact."""
+
+
+def compiled(scenario: Any) -> FiniteScenario:
+    """Return a scenario that the batched engine can play, as it is.
+
+    Raises:
+        UsageError: It is not a compiled game, or a subclass that plays by other rules than its tables.
+
+    Example:
+        >>> from gtalign_env.registration import make_scenario
+        >>> compiled(make_scenario("matrix")).name
+        'matrix'
+    """
+    if not isinstance(scenario, FiniteScenario):
+        raise UsageError(
+            f"scenario {scenario.name!r} is not compiled into tables, so it cannot be played in batches: take parallel_env, or "
+            "for one chair gymnasium.make_vec(…, vectorization_mode='sync')"
+        )
+    own = [rule for rule in _RULES if getattr(type(scenario), rule) is not getattr(FiniteScenario, rule)]
+    if own:
+        raise UsageError(
+            f"scenario {scenario.name!r}: {type(scenario).__name__} has a {', '.join(own)} of its own, which the batched engine "
+            "does not know: put the rule into the tables, or take parallel_env"
+        )
+    return scenario
+
+
+class BatchTables:
+    """Flat tables of one game, for the types and prices in play (``books``).
+
+    Shapes: S public states, W moves of the wider side, U, A, B as in ``GameTables``, C classes of entries, K books, F the length
+    of an observation.
+
+    Args:
+        scenario: The game.
+        roles: Whose observations are needed.
+
+    Example:
+        >>> from gtalign_env.registration import make_scenario
+        >>> scenario = make_scenario("assist")
+        >>> tables = BatchTables(scenario, ("assistant",))
+        >>> tables.slots([(theta, scenario.pricing) for theta in scenario.mix.types]).tolist()
+        [0, 1, 2, 3]
+        >>> tables.classes, tables.payoffs.shape
+        (305, (1220, 2))
+    """
+
+    def __init__(self, scenario: FiniteScenario, roles: Sequence[Role]) -> None:
+        tables = scenario.tables
+        self.scenario = scenario
+        self.roles = tuple(roles)
+        self.moves: dict[Role, int] = {"user": len(tables.user_moves), "assistant": len(tables.assistant_moves)}
+        self.width = max(self.moves.values())
+        self.states, users, assistants, self.branches = tables.next_state.shape
+        self.terminal = tables.terminal
+        self._next: Ints = tables.next_state.reshape(-1).astype(np.int64)
+        acts = self._acts("user", tables.user_mask, tables.user_act)  # (S·W,)
+        first = np.repeat(np.arange(self.states) * users, self.width)
+        self.mask: dict[Role, NDArray[np.int8]] = {
+            "user": self._padded(tables.user_mask),
+            "assistant": self._padded(tables.assistant_mask),
+        }
+        """(S, W) each: which moves are legal."""
+        self.nowhere = scenario.layout["private"].start
+        """Where an observation takes the 1 of a move that was not made: what belongs there is written afterwards."""
+        replies = self._acts("assistant", tables.assistant_mask, tables.assistant_act)
+        rows = np.concatenate([(first + acts) * assistants, replies])
+        self.move: Ints = rows | self._spots() << HIGH
+        """(2·S·W,): what a move does, by (chair, state, move), the user's first. The lower half of the number is what it adds to
+        the number of the row (state, user act, assistant act), an illegal move being a no-op; the upper half is which number of
+        an observation shows it afterwards, ``nowhere`` where it is illegal."""
+        self.moves_each = self.states * self.width
+        """S·W: so many are the user's."""
+        self._index_chance(tables.probability)
+        summed = np.cumsum(tables.initial)
+        self.openings: Ints = np.flatnonzero(np.diff(summed, prepend=0.0) > 0.0)
+        """Public states in which a game may begin."""
+        self.initial: Floats = summed[self.openings]
+        """The chance of each of them and those before it."""
+        self.mix: Floats = np.cumsum(scenario.mix.shares)[:-1]
+        """The chance of each type and those before it; the last one has what is left."""
+        self.movers = np.array([mover or None for mover in scenario.to_move] or [None] * self.states, dtype=object)
+        """(S,): the agent that is to move, ``None`` where both are."""
+        self.turns = any(scenario.to_move)
+        self.retains = False
+        """Whether the provider gains by retention at the end."""
+        self._elementwise: bool | None = None
+        self._books: dict[Book, int] = {}
+        self._lines: list[Floats] = []
+        self._shown: dict[Role, dict[Any, int]] = {"user": {}, "assistant": {}}
+        self._looks: dict[Role, list[NDArray[np.float32]]] = {"user": [], "assistant": []}
+        self._classify([getattr(tables.outcome, field.name) for field in dataclasses.fields(Outcome)])
+
+    # -- books: types and prices --------------------------------------------------------------------------------------
+
+    @property
+    def books(self) -> tuple[Book, ...]:
+        """The types and prices in play, in the order of their slots."""
+        return tuple(self._books)
+
+    def slots(self, books: Iterable[Book]) -> Ints:
+        """Return the slot of each book; new ones are opened.
+
+        ``classes`` may have grown afterwards, where a payoff does not follow from the outcome alone.
+        """
+        wanted = list(books)
+        new = [book for book in dict.fromkeys(wanted) if book not in self._books]
+        for book in new:
+            self._open(book)
+        if new:
+            self._bind()
+        return np.array([self._books[book] for book in wanted], dtype=np.int64)
+
+    def keep(self, slots: Ints) -> None:
+        """Forget all books but these, which become slots 0, 1, … in this order."""
+        books = self.books
+        self._books, self._lines = {}, []
+        self._shown = {"user": {}, "assistant": {}}
+        self._looks = {"user": [], "assistant": []}
+        self.slots([books[slot] for slot in slots])
+
+    def retention(self, totals: Floats) -> Floats:
+        """Return what the provider gains at the end for each of the users' totals, (n,) from (n,)."""
+        gain: Callable[[Any], Any] = self.scenario.retention
+        if self._elementwise is None:
+            self._elementwise = _takes_arrays(gain)
+        if self._elementwise:
+            gained: Floats = gain(totals)
+            return gained
+        return np.array([gain(total) for total in totals.tolist()], dtype=np.float64)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _acts(self, role: Role, mask: NDArray[np.int8], acts: NDArray[np.int32]) -> Ints:
+        """Return the act of every move in every state, (S·W,): an illegal move is a no-op."""
+        found = np.full((self.states, self.width), int(acts[-1]), dtype=np.int64)
+        found[:, : self.moves[role]] = np.where(mask == 1, acts[:-1], acts[-1])
+        return found.reshape(-1)
+
+    def _padded(self, mask: NDArray[np.int8]) -> NDArray[np.int8]:
+        return np.pad(mask, ((0, 0), (0, self.width - mask.shape[1]))).astype(np.int8)
+
+    def _spots(self) -> Ints:
+        layout = self.scenario.layout
+        shown = [
+            np.where(mask == 1, np.arange(self.width) + layout[f"last_{role}_move"].start, self.nowhere)
+            for role, mask in self.mask.items()
+        ]
+        return np.concatenate(shown).reshape(-1).astype(np.int64)
+
+    def _index_chance(self, probability: Floats) -> None:
+        """Sort draws into buckets, so that few bounds are left to compare with.
+
+        A draw r takes branch ``bisect(cumulative, r)``. Its bucket, floor(64 r), is exact; the bounds in earlier buckets are
+        counted here, and only those inside the bucket are compared in play.
+        """
+        summed = np.cumsum(probability, axis=-1).reshape(-1, self.branches)
+        lots, lot = np.unique(summed, axis=0, return_inverse=True)  # most games have a handful of distributions
+        self.lot: Ints = lot.reshape(-1).astype(np.int64) * BUCKETS
+        """(rows,): where the buckets of a row's distribution begin."""
+        bounds = lots[:, : self.branches - 1]
+        bucket = np.minimum(bounds * BUCKETS, BUCKETS).astype(np.int64)  # (distributions, B - 1); 64 is never reached
+        every = np.arange(BUCKETS)
+        self.least: Ints = (bucket[..., None] < every).sum(axis=1).reshape(-1)
+        """(distributions · 64,): the bounds in earlier buckets."""
+        inside = bucket[..., None] == every  # (distributions, B - 1, 64)
+        rank = np.cumsum(inside, axis=1)
+        most = int(inside.sum(axis=1).max())
+        self.bounds: Floats = np.full((most, len(lots), BUCKETS), 2.0)
+        """(most bounds in a bucket, distributions · 64): the bounds inside; 2, beyond any draw, where there are fewer."""
+        for row, column, place in np.argwhere(inside):
+            self.bounds[rank[row, column, place] - 1, row, place] = bounds[row, column]
+        self.bounds = self.bounds.reshape(most, len(lots) * BUCKETS)
+
+    def _classify(self, columns: Sequence[Any]) -> None:
+        """Number the entries so that those with the same outcome and the same way of ending share a class."""
+        ends = self._next == self.terminal
+        codes = ends.astype(np.int64)
+        for column in columns:
+            fresh = np.unique(np.asarray(column, dtype=np.float64).reshape(-1), return_inverse=True)[1].reshape(-1)
+            codes = np.unique(codes * (fresh.max() + 1) + fresh, return_inverse=True)[1].reshape(-1)
+        self._number(codes)
+
+    def _number(self, codes: Ints) -> None:
+        self.entry_class: Ints = codes.astype(np.int64)
+        """(entries,): the class of an entry."""
+        self.link: Ints = self._next | self.entry_class << HIGH
+        """(entries,): the public state that follows in the lower half, the class in the upper half."""
+        self._first = np.unique(codes, return_index=True)[1]
+        self.classes = len(self._first)
+        self._ends = self._next[self._first] == self.terminal
+        outcome = self.scenario.tables.outcome
+        self.nothing = self.classes
+        """The class of no exchange yet."""
+        self.quality: Floats = np.append(np.asarray(outcome.quality, dtype=np.float64).reshape(-1)[self._first], 0.0)
+        """(C + 1,): quality of the reply."""
+        self.violation = np.append(np.asarray(outcome.violation).reshape(-1)[self._first] != 0.0, False)
+        """(C + 1,): whether a harmful request was complied with."""
+        self.unsafe = bool(self.violation.any())
+        """Whether there is any such class."""
+
+    def _open(self, book: Book) -> None:
+        ledger = self.scenario.ledger(*book)
+        items = ledger.flat
+        if not np.array_equal(items[self._first][self.entry_class], items):  # payoffs tell more than outcomes
+            self._number(np.arange(len(items)))
+            self._lines = [self._totals(*known) for known in self._books]
+        self._books[book] = len(self._lines)
+        self._lines.append(self._totals(*book))
+        for role, key in (("user", book), ("assistant", book[1])):  # what the assistant sees does not depend on θ
+            if role in self.roles and key not in self._shown[role]:
+                self._shown[role][key] = len(self._looks[role])
+                self._looks[role].append(np.stack(ledger.rows[role]))
+
+    def _totals(self, user_type: UserType, pricing: PricingPolicy) -> Floats:
+        """Return both payoffs by class, (C, 2), as a step sums them; where the game ends, without retention."""
+        ledger = self.scenario.ledger(user_type, pricing)
+        count = len(ledger.payoffs.user_items)
+        names = ledger.payoffs.assistant_items
+        items = ledger.flat[self._first]
+        if _RETENTION in names:
+            self.retains = True
+            items[self._ends, count + names.index(_RETENTION)] = 0.0
+        rows = items.tolist()
+        return np.array([(sum(row[:count]), sum(row[count:])) for row in rows], dtype=np.float64)
+
+    def _bind(self) -> None:
+        self.payoffs: Floats = np.concatenate(self._lines)
+        """(K·C, 2): the user's payoff and the assistant's."""
+        self.pairs: NDArray[np.complex128] = self.payoffs.view(np.complex128).reshape(-1)
+        """(K·C,): the same two as one number, which is looked up in one go."""
+        self.seen: NDArray[np.float32] = np.concatenate([look for role in self.roles for look in self._looks[role]])
+        """(n·S, F): observations before anything has happened, of one role after the other; ``bases`` tells where."""
+        places = []
+        first = 0
+        for role in self.roles:
+            keys = [book if role == "user" else book[1] for book in self._books]
+            places.append([(first + self._shown[role][key]) * self.states for key in keys])
+            first += len(self._looks[role])
+        self.bases: Ints = np.array([[slot * self.classes for slot in range(len(self._books))], *places])
+        """(1 + roles, K): where in ``payoffs``, and for each role in ``seen``, the rows of each book begin."""
+
+
+def _takes_arrays(retention: Callable[[Any], Any]) -> bool:
+    """Return whether a function that was written for one total gives the same for an array of them."""
+    probe = np.array([0.0, 1.0, -1.7, 0.3, 123.456])
+    try:
+        together = retention(probe.copy())
+    except (TypeError, ValueError):
+        return False
+    return isinstance(together, np.ndarray) and together.tolist() == [retention(total) for total in probe.tolist()]

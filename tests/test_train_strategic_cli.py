@@ -1,0 +1,164 @@
+"""``gtalign train strategic``: a run, its record, going on, comparing, and errors for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from gtalign_env.cli import main
+from gtalign_env.errors import MissingExtraError, UnknownNameError
+from gtalign_env.training.strategic.compare import split_objectives
+from gtalign_env.training.strategic.log import MetricsFile, make_tracker
+
+QUICK = [
+    "--option",
+    "questions=1",
+    "--users",
+    "concise,detailed",
+    "--pricing",
+    "per_token",
+    "--games",
+    "64",
+    "--steps",
+    "1024",
+]
+QUICK += ["--set", "evaluate_episodes=64"]
+
+
+def train(*arguments: str) -> int:
+    """Run the verb."""
+    return main(["train", "strategic", *arguments])
+
+
+def test_train__writes_a_run_that_plays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run's folder has its four parts, and ``gtalign run`` plays the policy."""
+    folder = tmp_path / "run"
+    assert train(*QUICK, "--out", str(folder), "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["steps"] == 1024
+    assert 0.0 < found["optimum"] < 1.0
+    config = json.loads((folder / "config.json").read_text())
+    assert config["command"][:3] == ["gtalign", "train", "strategic"]
+    assert config["config"]["games"] == 64
+    assert "torch" in config["versions"]
+    assert {path.name for path in folder.iterdir()} == {"config.json", "metrics.jsonl", "checkpoints", "policy.pt"}
+    assert (
+        main(
+            [
+                "run",
+                "gtalign/Assist-v0",
+                "--option",
+                "questions=1",
+                "--assistant",
+                f"trained:{folder}",
+                "--episodes",
+                "2",
+            ]
+        )
+        == 0
+    )
+    capsys.readouterr()
+    assert train(*QUICK, "--out", str(folder)) == 2
+    assert "holds a run already" in capsys.readouterr().err
+
+
+def test_train__resumes_by_its_own_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A finished run that is resumed says its figures again; other settings are refused."""
+    assert train(*QUICK, "--out", str(tmp_path), "--yardstick", "off") == 0
+    capsys.readouterr()
+    assert train("--resume", str(tmp_path)) == 0
+    assert "likeliest moves" in capsys.readouterr().out
+    assert train("--resume", str(tmp_path), "--steps", "5") == 2
+    assert "--steps" in capsys.readouterr().err
+
+
+def test_train__compares_objectives(capsys: pytest.CaptureFixture[str]) -> None:
+    """One row per objective with its interval; the table and the JSON."""
+    quick = [*QUICK, "--compare", "user_only,assistant_only", "--seeds", "2"]
+    assert train(*quick, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["objective"] for row in rows] == ["user_only", "assistant_only"]
+    assert all(row["interval"][0] <= row["welfare"] <= row["interval"][1] for row in rows)
+    assert train(*quick, "--yardstick", "off") == 0
+    assert "assistant_only" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--objective", "cob_douglas"], "cobb_douglas"),
+        (["--set", "nonsense=1"], "no setting 'nonsense'"),
+        (["--learn", "both", "--opponent", "population"], "self or pool"),
+        (["--scenario", "gtalign/Asist-v0"], "gtalign/Assist-v0"),
+        (["--scenario", "gtalign/AssistText-v0"], "not compiled"),
+        (["--users", "concize"], "concise"),
+        (["--log", "tensorboard"], "--out"),
+        (["--compare", "cobb_douglas,cobb_douglas"], "different objectives"),
+        (["--resume", "no/such/run"], "is missing"),
+    ],
+    ids=str,
+)
+def test_train__errors_are_sentences(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong usage ends with 2 and one sentence."""
+    assert train(*([] if "--resume" in arguments else ["--steps", "64"]), *arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_split_objectives__keeps_settings_together() -> None:
+    """A comma before ``key=value`` belongs to the objective before it."""
+    assert split_objectives("linear:0.2,nash_bargaining:d_user=1,d_assistant=2") == [
+        "linear:0.2",
+        "nash_bargaining:d_user=1,d_assistant=2",
+    ]
+
+
+def test_metrics_file__drops_what_a_checkpoint_does_not_know(tmp_path: Path) -> None:
+    """Lines of later updates and a line that was cut short go; the header stays. Numbers that are none become null."""
+    path = tmp_path / "metrics.jsonl"
+    file = MetricsFile(path, {"config": {}})
+    for update in (1, 2, 3):
+        file.write({"update": update, "loss": float("nan")})
+    file.close()
+    path.write_text(path.read_text() + '{"upd')
+    MetricsFile(path, {"config": "new"}, update=2).close()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines == [{"config": {}}, {"update": 1, "loss": None}, {"update": 2, "loss": None}]
+
+
+def test_make_tracker__says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracker that is not installed names its extra; an unknown one is refused."""
+    from gtalign_env.training.strategic import log
+
+    def missing(module: str, *, feature: str, extra: str) -> Any:
+        raise MissingExtraError(feature, module, extra)
+
+    monkeypatch.setattr(log, "require", missing)
+    for name in ("tensorboard", "wandb", "trackio"):
+        with pytest.raises(MissingExtraError, match=name):
+            make_tracker(name, tmp_path, {})
+    with pytest.raises(UnknownNameError, match="tensorboard"):
+        make_tracker("tensorbord", tmp_path, {})
+
+
+def test_make_tracker__hands_figures_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracker with W&B's three functions gets settings, figures by step, and its end."""
+    import types
+
+    from gtalign_env.training.strategic import log
+
+    heard: list[Any] = []
+    fake = types.SimpleNamespace(
+        init=lambda **settings: heard.append(settings["config"]),
+        log=lambda figures, step: heard.append((step, figures)),
+        finish=lambda: heard.append("end"),
+    )
+    monkeypatch.setattr(log, "require", lambda *_, **__: fake)
+    tracker = make_tracker("wandb", tmp_path, {"seed": 1})
+    tracker.log(5, {"user": 1.0})
+    tracker.close()
+    assert heard == [{"seed": 1}, (5, {"user": 1.0}), "end"]
