@@ -76,13 +76,13 @@ def _stages(record: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         sampled, known = stage.get("token_ids") or (), stage.get("logprobs") or ()
         if len(sampled) != len(known) or not record.get("prompt_ids"):
             raise UsageError(
-                f"sampled_spans: expected token ids and as many log-probabilities in every call of the engine, got {len(sampled)} "
-                f"and {len(known)}; transformers, vllm and vLLM's server tell them"
+                f"sampled_spans: expected token ids and as many log-probabilities in every call of the engine, got "
+                f"{len(sampled)} and {len(known)}; transformers, vllm and vLLM's server tell them"
             )
         if record.get("stages") and "prompt_ids" in stage:
             raise UsageError(
-                "sampled_spans: the engine has read the chain anew between two calls, so their tokens are not one sequence; an engine "
-                "that goes on from token ids keeps them"
+                "sampled_spans: the engine has read the chain anew between two calls, so their tokens are not one sequence; an "
+                "engine that goes on from token ids keeps them"
             )
     return stages
 

@@ -16,7 +16,7 @@ from gtalign_env.finite import FiniteScenario, FiniteState
 from gtalign_env.protocols import PricingPolicy, Step
 from gtalign_env.types import Outcome, Payoffs, Role
 from gtalign_env.vector_draws import OneStream, OwnStreams
-from gtalign_env.vector_tables import BUCKETS, HIGH, LOW, BatchTables, Book
+from gtalign_env.vector_tables import HIGH, LOW, BatchTables, Book
 
 __all__ = ["Engine", "Pins", "squashed"]
 
@@ -96,8 +96,6 @@ class Engine:
         self._add: Ints = np.zeros((2, games), dtype=np.int64)
         self._done: Ints = np.zeros((2, games), dtype=np.int64)
         self._lot: Ints = np.zeros(games, dtype=np.int64)
-        self._bound: Floats = np.zeros(games)
-        self._beyond: Bools = np.zeros(games, dtype=np.bool_)
 
     # -- playing ------------------------------------------------------------------------------------------------------
 
@@ -112,11 +110,11 @@ class Engine:
         pins = pins or {}
         tables = self.tables
         drawn = self.draws.several(games, 3 if self.pricings else 2)
-        public = tables.openings.take(tables.initial.searchsorted(drawn[1], side="right"), mode="clip")
+        public = tables.openings.take(tables.opening(drawn[1]), mode="clip")
         if slots is None:
-            theta = tables.mix.searchsorted(drawn[0], side="right")
+            theta = tables.theta(drawn[0])
             if self.pricings:
-                theta += (drawn[2] * len(self.pricings)).astype(np.int64) * (len(tables.mix) + 1)
+                theta += (drawn[2] * len(self.pricings)).astype(np.int64) * len(self.scenario.mix.types)
             own = self._usual.take(theta, mode="clip")
         else:
             own = slots
@@ -163,13 +161,9 @@ class Engine:
         np.add(done[0], done[1], out=entry)
         drawn = self.draws.one()
         if tables.branches > 1:
-            part, add = self._lot, self._add[0]
-            np.multiply(drawn, BUCKETS, out=part, casting="unsafe")
-            part += tables.lot.take(entry, out=add, mode="clip")
+            lot = tables.lot.take(entry, out=self._lot, mode="clip")
             entry *= tables.branches
-            entry += tables.least.take(part, out=add, mode="clip")
-            for bounds in tables.bounds:
-                entry += np.less_equal(bounds.take(part, out=self._bound, mode="clip"), drawn, out=self._beyond)
+            entry += tables.branch(drawn, lot)
         link = tables.link.take(entry, out=self._lot, mode="clip")
         kind = np.right_shift(link, HIGH, out=self.kind)
         np.bitwise_and(link, LOW, out=self.public)
@@ -241,8 +235,8 @@ class Engine:
             tables.seen.take(np.add(start, public, out=index), axis=0, out=vectors, mode="clip")
             vectors.reshape(-1)[marks] = 1.0
             if role == "user":
-                vectors[:, tables.nowhere] = tables.quality.take(kind, mode="clip")
-                vectors[:, tables.nowhere + 1] = squashed(total)
+                vectors[:, tables.nowhere] = tables.shown_quality.take(kind, mode="clip")
+                squashed(total, out=vectors[:, tables.nowhere + 1])
             else:
                 vectors[:, tables.nowhere] = 0.0
             parts: dict[str, NDArray[Any]] = {"observation": vectors, "action_mask": self._masks(role, width, public)}
@@ -338,7 +332,7 @@ class Engine:
         self.kind[:] = np.where(self.steps > 0, tables.entry_class.take(self.entry), tables.nothing)
 
 
-def squashed(totals: Floats) -> NDArray[np.float32]:
+def squashed(totals: Floats, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
     """Return ``0.5 + 0.5 * math.tanh(total)`` of each total, as float32, (n,): the very numbers that ``parallel_env`` shows.
 
     NumPy's ``tanh`` may differ from the C library's in the last bits of a double. Where that could change the float32, the
@@ -350,7 +344,8 @@ def squashed(totals: Floats) -> NDArray[np.float32]:
     """
     shown = np.tanh(totals)
     shown *= 0.5
-    made, above = np.empty((2, len(totals)), dtype=np.float32)
+    made = np.empty(len(totals), dtype=np.float32) if out is None else out
+    above = np.empty(len(totals), dtype=np.float32)
     unsure = np.add(shown, 0.5 - _SLACK, out=made) != np.add(shown, 0.5 + _SLACK, out=above)
     if unsure.any():
         made[totals <= _FLOOR] = 0.0

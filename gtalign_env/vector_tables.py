@@ -18,7 +18,7 @@ from gtalign_env.finite import FiniteScenario
 from gtalign_env.protocols import PricingPolicy
 from gtalign_env.types import Outcome, Role, UserType
 
-__all__ = ["BUCKETS", "HIGH", "LOW", "BatchTables", "Book", "compiled"]
+__all__ = ["BUCKETS", "HIGH", "LOW", "BatchTables", "Book", "Lots", "compiled"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -58,6 +58,51 @@ def compiled(scenario: Any) -> FiniteScenario:
             "does not know: put the rule into the tables, or take parallel_env"
         )
     return scenario
+
+
+class Lots:
+    """Distributions, each drawn from by one double: the outcome is the number of bounds at or below it.
+
+    Draws are sorted into 64 buckets, which is exact. The bounds in earlier buckets are counted beforehand; only those in the
+    draw's own bucket, seldom more than one, are compared.
+
+    Args:
+        bounds: (D, B - 1) the chance of each outcome and those before it, without the last; ascending.
+
+    Example:
+        >>> lots = Lots(np.array([[0.25, 0.75], [0.5, 1.0]]))
+        >>> draws = np.array([0.2, 0.25, 0.9])
+        >>> lots(draws, np.array([0, 0, BUCKETS])).tolist()
+        [0, 1, 1]
+    """
+
+    def __init__(self, bounds: Floats) -> None:
+        buckets = np.minimum(bounds * BUCKETS, BUCKETS).astype(np.int64)  # 64 is never reached
+        every = np.arange(BUCKETS)
+        self.least: Ints = (buckets[..., None] < every).sum(axis=1).reshape(-1)
+        """(D · 64,): the bounds in earlier buckets."""
+        inside = buckets[..., None] == every  # (D, B - 1, 64)
+        rank = np.cumsum(inside, axis=1) - 1
+        most = int(inside.sum(axis=1).max())
+        self.bounds: Floats = np.full((most, len(bounds), BUCKETS), 2.0)
+        """(most in a bucket, D · 64): the bounds inside; 2, beyond any draw, where there are fewer."""
+        for row, column, bucket in np.argwhere(inside):
+            self.bounds[rank[row, column, bucket], row, bucket] = bounds[row, column]
+        self.bounds = self.bounds.reshape(most, len(bounds) * BUCKETS)
+
+    def __call__(self, draws: Floats, first: Ints | int = 0) -> Ints:
+        """Return outcomes, (n,).
+
+        Args:
+            draws: (n,) doubles in [0, 1).
+            first: (n,) where the buckets of each draw's distribution begin: 64 times its number.
+        """
+        part = (draws * BUCKETS).astype(np.int64)
+        part += first
+        found = self.least.take(part, mode="clip")
+        for bounds in self.bounds:
+            found += bounds.take(part, mode="clip") <= draws
+        return found
 
 
 class BatchTables:
@@ -106,14 +151,17 @@ class BatchTables:
         an observation shows it afterwards, ``nowhere`` where it is illegal."""
         self.moves_each = self.states * self.width
         """S·W: so many are the user's."""
-        self._index_chance(tables.probability)
+        summed = np.cumsum(tables.probability, axis=-1).reshape(-1, self.branches)
+        distinct, lot = np.unique(summed, axis=0, return_inverse=True)  # most games have a handful of distributions
+        self.lot: Ints = lot.reshape(-1).astype(np.int64) * BUCKETS
+        """(rows,): where the buckets of a row's distribution over branches begin, in ``branch``."""
+        self.branch = Lots(distinct[:, : self.branches - 1])
         summed = np.cumsum(tables.initial)
         self.openings: Ints = np.flatnonzero(np.diff(summed, prepend=0.0) > 0.0)
-        """Public states in which a game may begin."""
-        self.initial: Floats = summed[self.openings]
-        """The chance of each of them and those before it."""
-        self.mix: Floats = np.cumsum(scenario.mix.shares)[:-1]
-        """The chance of each type and those before it; the last one has what is left."""
+        """Public states in which a game may begin; ``opening`` draws one of them."""
+        self.opening = Lots(summed[None, self.openings[:-1]])
+        self.theta = Lots(np.cumsum(scenario.mix.shares)[None, :-1])
+        """Draws one of the mix's types."""
         self.movers = np.array([mover or None for mover in scenario.to_move] or [None] * self.states, dtype=object)
         """(S,): the agent that is to move, ``None`` where both are."""
         self.turns = any(scenario.to_move)
@@ -183,30 +231,6 @@ class BatchTables:
         ]
         return np.concatenate(shown).reshape(-1).astype(np.int64)
 
-    def _index_chance(self, probability: Floats) -> None:
-        """Sort draws into buckets, so that few bounds are left to compare with.
-
-        A draw r takes branch ``bisect(cumulative, r)``. Its bucket, floor(64 r), is exact; the bounds in earlier buckets are
-        counted here, and only those inside the bucket are compared in play.
-        """
-        summed = np.cumsum(probability, axis=-1).reshape(-1, self.branches)
-        lots, lot = np.unique(summed, axis=0, return_inverse=True)  # most games have a handful of distributions
-        self.lot: Ints = lot.reshape(-1).astype(np.int64) * BUCKETS
-        """(rows,): where the buckets of a row's distribution begin."""
-        bounds = lots[:, : self.branches - 1]
-        bucket = np.minimum(bounds * BUCKETS, BUCKETS).astype(np.int64)  # (distributions, B - 1); 64 is never reached
-        every = np.arange(BUCKETS)
-        self.least: Ints = (bucket[..., None] < every).sum(axis=1).reshape(-1)
-        """(distributions · 64,): the bounds in earlier buckets."""
-        inside = bucket[..., None] == every  # (distributions, B - 1, 64)
-        rank = np.cumsum(inside, axis=1)
-        most = int(inside.sum(axis=1).max())
-        self.bounds: Floats = np.full((most, len(lots), BUCKETS), 2.0)
-        """(most bounds in a bucket, distributions · 64): the bounds inside; 2, beyond any draw, where there are fewer."""
-        for row, column, place in np.argwhere(inside):
-            self.bounds[rank[row, column, place] - 1, row, place] = bounds[row, column]
-        self.bounds = self.bounds.reshape(most, len(lots) * BUCKETS)
-
     def _classify(self, columns: Sequence[Any]) -> None:
         """Number the entries so that those with the same outcome and the same way of ending share a class."""
         ends = self._next == self.terminal
@@ -228,6 +252,7 @@ class BatchTables:
         self.nothing = self.classes
         """The class of no exchange yet."""
         self.quality: Floats = np.append(np.asarray(outcome.quality, dtype=np.float64).reshape(-1)[self._first], 0.0)
+        self.shown_quality: NDArray[np.float32] = self.quality.astype(np.float32)
         """(C + 1,): quality of the reply."""
         self.violation = np.append(np.asarray(outcome.violation).reshape(-1)[self._first] != 0.0, False)
         """(C + 1,): whether a harmful request was complied with."""

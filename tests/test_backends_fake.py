@@ -353,7 +353,8 @@ def test_fakes__need_no_torch() -> None:
 @pytest.mark.parametrize("move", sorted(REPLIES))
 def test_chain__says_what_it_has_announced(move: str) -> None:
     """The text view reads each reply as the move that stands in the inserted choice; an act alone is made in a few words."""
-    read = make_scenario("assist_text").read_move
+    scenario: Any = make_scenario("assist_text")
+    read = scenario.read_move
     backend = ChainBackend()
     first = backend.generate([HELLO], Sampling(stop=("</payoff>",)))[0]
     for chosen in (move, move.partition("_")[0]):

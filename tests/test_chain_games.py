@@ -29,7 +29,7 @@ def test_game__is_played_to_its_end(name: str, options: dict[str, Any], mode: st
     """Each announced move is the one that is made, and legal; with mode ``none`` the reply names it."""
     env = parallel_env(name, **options)
     if mode == "none":
-        legal = [move for move in env.scenario.moves(ASSISTANT.partition("_")[0]) if move != "WAIT"]
+        legal = [move for move in env.scenario.moves("assistant") if move != "WAIT"]
         assistant = ChainAssistant(ScriptedBackend(legal), mode="none")
     else:
         assistant = ChainAssistant("fake:chain", mode=mode)
@@ -91,7 +91,8 @@ def test_cells__of_a_negotiation_tell_what_only_one_side_knows() -> None:
     observations, infos = env.reset(seed=0, options={"task": 0})
     seat = GameSeat(env.scenario)
     (message,) = seat.messages(observations[ASSISTANT], infos[ASSISTANT])
-    game = env.scenario.division_of(0)
+    scenario: Any = env.scenario
+    game = scenario.division_of(0)
     values = ", ".join(
         f"a {item} {value}" for item, value in zip(("book", "hat", "ball"), game.assistant_values, strict=True)
     )

@@ -127,7 +127,7 @@ def test_self__plays_the_cell_that_the_model_announces(constrained: bool) -> Non
 
 
 def test_self__is_played_by_the_fake_that_needs_no_model() -> None:
-    """``fake:chain`` announces the cell of its matrix with the highest sum, and makes that move; the bad one asks, whatever it is."""
+    """``fake:chain`` announces the cell of its matrix with the highest sum, and makes that move; the bad one asks."""
     for spec in ("fake:chain", "fake:chain=bad"):
         assistant = seated(spec, mode="self", moves="paper")
         action = assistant.act({}, info())

@@ -55,7 +55,7 @@ def test_chain__of_a_long_talk_has_room_for_every_block() -> None:
 
 
 def test_chain__whose_instructions_do_not_fit_says_so_once() -> None:
-    """The context is smaller than the instructions: a failure of its own kind, not tried again; a plain reply is, with fewer words."""
+    """The context is smaller than the instructions: a failure of its own kind, not tried again. A plain reply may fit."""
     backend = tiny(1024)
     assistant = seated(backend, budget=BUDGET, retries=3)
     with pytest.raises(
@@ -69,7 +69,7 @@ def test_chain__whose_instructions_do_not_fit_says_so_once() -> None:
 
 
 def test_reserve__is_what_later_blocks_may_need() -> None:
-    """The first call asks for room for payoffs and response besides (24 cells: 32 tokens for each and one more), the last for none."""
+    """The first call asks for room for payoffs (24 cells: 32 tokens for each and one more) and response, the last for none."""
     seen: list[Sampling] = []
 
     class Noting(ChainBackend):

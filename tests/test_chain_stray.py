@@ -60,7 +60,7 @@ def test_server__that_begins_a_new_message_shows_the_user_the_response_alone(set
 
 @pytest.mark.parametrize("view", ["grounded", "paper"])
 def test_episode__on_such_a_server_holds_no_reasoning_in_what_was_said(view: str) -> None:
-    """The conversation, which the user's player and later turns read, is free of it; where the game wants the whole message as well."""
+    """The conversation, which later turns read, is free of it, whether the game wants words or the whole message."""
     pytest.importorskip("openai")
     from gtalign_env.agents.backends.openai import OpenAIBackend
 

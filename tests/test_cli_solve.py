@@ -375,7 +375,7 @@ def test_words__facts_in_little_room() -> None:
         (["trigame", "--state", "node=up"], "'up' is none of"),
         (["trigame", "--state", "node=left/left/left"], "the game is over there"),
         (["trigame", "--state", "round=1"], "expected node=PATH"),
-        (["trigame", "--criterion", "stackelberg"], "expected stackelberg:user"),
+        (["trigame", "--criterion", "stackelberg:nobody"], "expected stackelberg:user"),
         (["signalling", "--state", "round=1"], "solved as a whole"),
         (["deal_or_no_deal", "--criterion", "nash"], "a division takes"),
         (["deal_or_no_deal", "--state", "task=999999"], "expected a context from 0 to"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import doctest
 import pickle
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -14,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gtalign_env
+from gtalign_env.cli import bench
 from gtalign_env.env import GameEnv
 from gtalign_env.errors import IllegalActionError, ResetNeededError, UsageError
 from gtalign_env.finite import FiniteScenario
@@ -482,3 +485,26 @@ def test_vector_env__has_no_generator_to_set() -> None:
     """A batch is seeded by ``reset`` only."""
     with pytest.raises(UsageError, match="seeded by reset"):
         fresh().np_random = np.random.default_rng(0)
+
+
+def test_vector_page__examples_hold() -> None:
+    """Every example of docs/vector.md runs and returns what the page says."""
+    page = Path(__file__).resolve().parents[1] / "docs" / "vector.md"
+    outcome = doctest.testfile(str(page), module_relative=False)
+    assert outcome.attempted > 10
+    assert outcome.failed == 0
+
+
+def test_vector_bench__runs_in_its_quick_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The benchmark has a row for every claim, and says what it needs where the yardstick is missing."""
+    module = bench.discover()["vector"]
+    monkeypatch.setattr(module, "_growth", lambda **options: [])
+    monkeypatch.setattr(module, "_rps", _missing)
+    rows = {row["name"]: row for row in module.measure(quick=True, say=lambda line: None)}
+    assert "needs pygame" in rows["both players / rps"]["note"]
+    assert rows["both players / parallel_env"]["value"] > 10.0
+    assert rows["memory: 1,024 games"]["value"] < rows["memory: 4,096 games"]["value"] < 60.0
+
+
+def _missing() -> Any:
+    raise ImportError("no pygame")

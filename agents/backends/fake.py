@@ -60,15 +60,13 @@ CHAIN: tuple[tuple[str, str], ...] = (
 cells' keys where it is told these; where it has written payoffs, its analysis ends with the cell that it chooses."""
 
 _ANSWER = "The answer is the one that fits your question."
-_PADDING = " ".join(
-    (
-        "Most people who look into this come to the same result after a little while.",
-        "Two things matter here: where you begin, and how far you would like to go from there.",
-        "A careful reader checks both of them against an old book or a good map.",
-        "Whoever is in a hurry can leave the details for another day, since none of them changes what was said first.",
-        "Numbers, names and dates differ between sources, yet never by much.",
-        "If something should look odd to you later on, come back with it and we go through every step once more.",
-    )
+_PADDING = (
+    "Most people who look into this come to the same result after a little while. "
+    "Two things matter here: where you begin, and how far you would like to go from there. "
+    "A careful reader checks both of them against an old book or a good map. "
+    "Whoever is in a hurry can leave the details for another day, since none of them changes what was said first. "
+    "Numbers, names and dates differ between sources, yet never by much. "
+    "If something should look odd to you later on, come back with it and we go through every step once more."
 )
 REPLIES: dict[str, str] = {
     "CQ": "Which one do you mean?",
@@ -258,6 +256,8 @@ class ChainBackend(_Fake):
         if sampling.json_schema:
             given = dict(self._chain(conversation)[0]).get("payoff", "{}")
             return given if given != "{}" else super().written(conversation, sampling)
+        if self._own and _asked_plainly(conversation):
+            return CHAIN[-1][1]
         pieces: list[str] = []
         for piece in self._rest(conversation):
             pieces.append(piece)
@@ -344,6 +344,12 @@ def _id(piece: str) -> int:
     return zlib.crc32(piece.encode()) % _VOCABULARY
 
 
+def _asked_plainly(conversation: Messages) -> bool:
+    """Whether somebody says how to reply, and asks for no chain."""
+    told = [turn["content"] for turn in conversation if turn["role"] == "system"]
+    return bool(told) and not any("payoff" in text or _KEY.search(text) for text in told)
+
+
 def _announced(so_far: str) -> str:
     """Return words for the move that a chain has chosen; empty where it has chosen none, or one that is no reply."""
     chosen = _CHOICE.findall(so_far)
@@ -352,7 +358,7 @@ def _announced(so_far: str) -> str:
 
 
 def _best_cell(so_far: str, *, asks: bool) -> str:
-    """Return the key of the stated cell to choose: the one with the highest sum, of those in which it asks where there are any."""
+    """Return the key of the stated cell to choose: that with the highest sum; ``asks``: of those in which it asks, if any."""
     payoff = so_far.rpartition("<payoff>")[2].partition("</payoff>")[0]
     try:
         sums = {key: sum(map(float, sides.values())) for key, sides in json.loads(payoff).items()}

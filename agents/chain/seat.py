@@ -1,4 +1,4 @@
-"""The two kinds of chair that a chain can take: in a chat, and at a game of moves (``game_seat``) of which it is told the rules."""
+"""The two kinds of chair that a chain can take: in a chat, and at a game of moves (``game_seat``), told by its rules."""
 
 from __future__ import annotations
 

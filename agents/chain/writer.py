@@ -34,9 +34,9 @@ __all__ = ["ChainBudget", "ChainWriter", "Draft", "Stage", "ask_engine"]
 _CELL_TOKENS = 32
 """Tokens of a cell in a payoff block, at most about: a key, two names, two numbers, braces."""
 _INSERTED = (
-    "</payoff>\n<analyze>\nAfter the payoffs were adjusted to the price, by welfare:cobb_douglas: DQ|AQ_medium, which gives the user "
-    "3.25 and the assistant 2.75; it is the best of the cells in which nobody loses against staying away. The move to make now is "
-    "AQ_medium: .\nchoice: DQ|AQ_medium\n</analyze>\n<response></response></thinking>\n<payoff>"
+    "</payoff>\n<analyze>\nAfter the payoffs were adjusted to the price, by welfare:cobb_douglas: DQ|AQ_medium, which gives "
+    "the user 3.25 and the assistant 2.75; it is the best of the cells in which nobody loses against staying away. "
+    "The move to make now is AQ_medium: .\nchoice: DQ|AQ_medium\n</analyze>\n<response></response></thinking>\n<payoff>"
 )
 """About what we put into a chain: tags, and a solution in words."""
 _NO_SCHEMAS = re.compile(r"schema|grammar|response_format|structured", re.IGNORECASE)

@@ -110,7 +110,8 @@ class VoicedUser:
 
     ``last_call`` says what went into the last line and what came out. In ``last_call["voice"]``: ``line`` (what the model said
     last), ``fell_back`` (whether the twin's line was said instead), ``attempts`` (each with its ``line`` and ``problem``:
-    ``""``, ``"failed"``, ``"empty"`` or ``"leak"``, and with what was sampled where it was not said) and the twin's ``twin_move`` and ``twin_line``.
+    ``""``, ``"failed"``, ``"empty"`` or ``"leak"``, and, where it
+    was not said, with what was sampled) and the twin's ``twin_move`` and ``twin_line``.
     """
 
     def __init__(self, cast: VoicedPersona, user_type: UserType) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from gtalign_env.training.objectives import Objective, make_objective
 from gtalign_env.training.strategic.config import Config
 from gtalign_env.training.strategic.ppo import sample
 from gtalign_env.training.strategic.rollout import Arena
+from gtalign_env.vector_chair import VectorChair
 
-__all__ = ["Evaluation", "evaluate", "measure", "share"]
+__all__ = ["Evaluation", "evaluate", "measure", "sessions", "share"]
 
 _GAMES = 2048
 _SEED = 2**20
@@ -94,9 +95,7 @@ def evaluate(
     objective: Objective | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Play whole episodes with fixed networks.
-
-    Every game plays the same number of episodes, so that short ones count no more than long ones.
+    """Play whole episodes with fixed networks, and take the mean (see ``sessions``).
 
     Args:
         config: Who sits opposite, and the game.
@@ -107,15 +106,42 @@ def evaluate(
         seed: Equal seeds give equal figures.
     """
     wanted = config.evaluate_episodes if episodes is None else episodes
-    games = min(_GAMES, wanted)
-    arena = Arena(config, games)
+    returns, _, violations = sessions(config, nets, greedy=greedy, episodes=wanted, seed=seed)
+    return measure(returns, violations, objective or make_objective(config.objective, config.aggregation))
+
+
+def sessions(
+    config: Config,
+    nets: Mapping[str, Network],
+    *,
+    episodes: int,
+    greedy: bool = True,
+    seed: int = 0,
+    make_env: Callable[[int], VectorChair] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.int64], int]:
+    """Play whole episodes with fixed networks, the same number in every game, so that short ones count no more than long ones.
+
+    Args:
+        config: Who sits opposite, and the game.
+        nets: The learners' networks by agent.
+        episodes: At least so many.
+        greedy: Take the likeliest move; else draw moves.
+        seed: Equal seeds give equal sessions.
+        make_env: See ``Arena``.
+
+    Returns:
+        Returns (episodes, 2) of user and assistant; the kinds of user (episodes,), as ``Arena`` numbers them; and the number of
+        episodes in which the assistant complied with harm.
+    """
+    games = min(_GAMES, episodes)
+    arena = Arena(config, games, make_env)
     arena.reset(_SEED + seed)
     rng = np.random.default_rng([_SEED, seed])
     layout = arena.scenario.layout
     histories = {agent: History(layout, ROLES[agent], config.input, games) for agent in nets}
     memories = {agent: net.memory(games) for agent, net in nets.items()}
-    left = np.full(games, math.ceil(wanted / games))
-    returns, violations = [], 0
+    left = np.full(games, math.ceil(episodes / games))
+    returns, kinds, violations = [], [], 0
     while left.any():
         moves = {}
         for agent, net in nets.items():
@@ -129,11 +155,10 @@ def evaluate(
         arena.step(moves)
         counted = arena.ended & (left > 0)
         returns.append(arena.totals[counted])
+        kinds.append(arena.kinds[counted])
         violations += int((arena.violations & (left > 0)).sum())
         left -= counted
-    return measure(
-        np.concatenate(returns), violations, objective or make_objective(config.objective, config.aggregation)
-    )
+    return np.concatenate(returns), np.concatenate(kinds), violations
 
 
 def share(found: Evaluation, optimum: float | None) -> dict[str, Any]:

@@ -59,9 +59,9 @@ class Learner:
         )
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
         self.memory = self.net.memory(arena.games)
-        self.returns: NDArray[np.float64] = np.zeros((arena.prices, 2))
+        self.returns: NDArray[np.float64] = np.zeros((int(arena.price_of[-1]) + 1, 2))
         """Running means of both sides' returns per episode, by price."""
-        self.known: NDArray[np.bool_] = np.zeros(arena.prices, dtype=bool)
+        self.known: NDArray[np.bool_] = np.zeros(len(self.returns), dtype=bool)
         """Whether an episode has ended, so that ``returns`` mean something."""
         self._allocate(arena)
 
@@ -76,7 +76,7 @@ class Learner:
         self.rewards: Floats = np.zeros((steps, games, self.heads), dtype=np.float32)
         self.ended: Floats = np.zeros((steps, games), dtype=np.float32)
         self.values: Floats = np.zeros((steps + 1, games, self.heads), dtype=np.float32)
-        self.groups: Ints = np.zeros((steps, games), dtype=np.int64)
+        self.prices: Ints = np.zeros((steps, games), dtype=np.int64)
         self.finished: list[NDArray[np.float64]] = []
 
     # -- playing ------------------------------------------------------------------------------------------------------
@@ -100,8 +100,8 @@ class Learner:
     def receive(self, t: int, arena: Arena) -> None:
         """Take in what a step has paid."""
         finished = arena.totals[arena.ended]
-        self.finished.append(np.column_stack([arena.groups[arena.ended], finished]))
-        self.groups[t] = arena.groups
+        self.prices[t] = arena.price_of[arena.kinds]
+        self.finished.append(np.column_stack([self.prices[t, arena.ended], finished]))
         self.ended[t] = arena.ended
         if self.objective.aggregation == "ser":
             self.rewards[t, :, :2] = arena.payoffs
@@ -121,9 +121,9 @@ class Learner:
         self.memory = memory
         finished = np.concatenate(self.finished)
         for price in np.unique(finished[:, 0]).astype(np.int64):
-            some = finished[finished[:, 0] == price, 1:]
-            share = self.config.forget ** min(1.0, len(some) * arena.prices / len(finished)) if self.known[price] else 0.0
-            self.returns[price] = share * self.returns[price] + (1.0 - share) * some.mean(axis=0)
+            own = finished[finished[:, 0] == price, 1:]
+            share = self.config.forget if self.known[price] else 0.0
+            self.returns[price] = share * self.returns[price] + (1.0 - share) * own.mean(axis=0)
             self.known[price] = True
 
     def _evaluate(
@@ -179,7 +179,7 @@ class Learner:
             group["lr"] = config.learning_rate * (1.0 - progress)
         own = np.arange(self.moves.shape[1]) if games is None else games
         streams = self.advantages()
-        joint = (streams * self.stream_weights().astype(np.float32)[self.groups]).sum(axis=-1)[:, own]  # (T, N)
+        joint = (streams * self.stream_weights().astype(np.float32)[self.prices]).sum(axis=-1)[:, own]  # (T, N)
         advantages = np.zeros(self.moves.shape, dtype=np.float32)
         advantages[:, own] = (joint - joint.mean()) / (joint.std() + 1e-8)
         targets = streams + self.values[:-1]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gtalign_env.agents.assistants.trained_history import unsafe_moves
+from gtalign_env.crowd import Crowd
 from gtalign_env.env import ROLES
 from gtalign_env.finite import FiniteScenario, FiniteState
 from gtalign_env.training.strategic.config import Config
@@ -40,6 +41,8 @@ class Arena:
     Attributes:
         payoffs: (N, 2) both payoffs of the last step, in the order of ``AGENTS``.
         ended: (N,) games whose last step was the last of an episode; they have begun anew.
+        kinds: (N,) the kind of user in the episode that the last step belongs to; 0 where users are not played as a crowd.
+        price_of: (kinds,) the price that each kind pays, by its place among the prices.
         violations: (N,) games in which the assistant complied with harm in the last step; all False where it does not learn.
         totals: (N, 2) returns: of the episode that ended where ``ended``, else so far.
     """
@@ -51,8 +54,7 @@ class Arena:
         self.chairs = config.chairs
         self.env: Any = self._made(config) if make_env is None else make_env(self.games)
         self.scenario: FiniteScenario = self.env.scenario
-        crowd = getattr(self.env, "crowd", None) if len(self.chairs) == 1 else None
-        self.prices = 1 if crowd is None else int(crowd.pricing[-1]) + 1
+        self.price_of: NDArray[np.int64] = np.zeros(1, dtype=np.int64) if self._crowd is None else self._crowd.pricing
         self._unsafe = unsafe_moves(self.scenario)
         self._mask = config.safety == "mask"
         self._moves = {agent: len(self.scenario.moves(ROLES[agent])) for agent in self.chairs}
@@ -70,11 +72,16 @@ class Arena:
             options.update(agent=self.chairs[0], assistant=config.assistant)
         return vector_env(config.scenario, self.games, **options)
 
+    @property
+    def _crowd(self) -> Crowd | None:
+        """The users, where they are a crowd and the assistant learns."""
+        return self.env.crowd if self.chairs == (ASSISTANT,) else None
+
     def reset(self, seed: int) -> None:
         """Begin all games."""
         self._observations, _ = self.env.reset(seed=seed)
         self._running[:] = 0.0
-        self._group = self._priced()
+        self._next_kinds = self._kinds()
 
     def moves(self, agent: str) -> int:
         """Return A."""
@@ -88,11 +95,8 @@ class Arena:
             legal &= ~self._unsafe[self.env.engine.public]
         return shown["observation"], legal
 
-    def _priced(self) -> NDArray[np.int64]:
-        crowd = getattr(self.env, "crowd", None) if len(self.chairs) == 1 else None
-        if crowd is None or self.prices == 1:
-            return np.zeros(self.games, dtype=np.int64)
-        return crowd.pricing[crowd.kind]
+    def _kinds(self) -> NDArray[np.int64]:
+        return np.zeros(self.games, dtype=np.int64) if self._crowd is None else self._crowd.kind.copy()
 
     def hidden_size(self, agent: str) -> int:
         """Return P, the number of numbers that only an agent's values see."""
@@ -102,14 +106,14 @@ class Arena:
         """Return what only an agent's values see, (N, P): of an assistant's, who the user is."""
         if self._hidden is None or agent != ASSISTANT:
             return np.zeros((self.games, 0), dtype=np.float32)
-        return self._hidden[self.env.crowd.kind]
+        return self._hidden[self._kinds()]
 
     def _of_kinds(self) -> NDArray[np.float32] | None:
         """Return what tells each kind of user in a crowd: θ as its own observation shows it, and its number where there are few."""
-        if len(self.chairs) > 1 or getattr(self.env, "crowd", None) is None:
+        if self._crowd is None:
             return None
         scenario, at = self.scenario, self.scenario.layout["theta"]
-        types = self.env.crowd.user_types
+        types = self._crowd.user_types
         shown = [scenario.observe(FiniteState(0, scenario.ledger(theta, scenario.pricing)), "user")[at] for theta in types]
         number = np.eye(len(types), dtype=np.float32) if len(types) <= _FEW else np.zeros((len(types), 0), dtype=np.float32)
         return np.concatenate([np.array(shown, dtype=np.float32), number], axis=1)
@@ -126,16 +130,17 @@ class Arena:
             self._observations, self.payoffs, ended, cut, _ = self.env.step({agent: moves[agent] for agent in AGENTS})
         self.ended: Bools = ended | cut
         self._running += self.payoffs
-        self.groups, self._group = self._group, self._priced()
+        self.kinds, self._next_kinds = self._next_kinds, self._kinds()
         self.totals = self._running.copy()
         self._running[self.ended] = 0.0
 
     def state(self) -> dict[str, Any]:
         """Return all that is needed to go on exactly; to be pickled at once."""
-        return {"env": self.env, "observations": self._observations, "running": self._running, "group": self._group}
+        state = {"env": self.env, "observations": self._observations, "running": self._running}
+        return {**state, "kinds": self._next_kinds}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where ``state`` was taken."""
         self.env, self._observations, self._running = state["env"], state["observations"], state["running"]
-        self._group = state["group"]
+        self._next_kinds = state["kinds"]
         self.scenario = self.env.scenario
