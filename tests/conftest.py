@@ -30,8 +30,8 @@ settings.load_profile("gtalign")
 
 
 @pytest.fixture(autouse=True)
-def quiet_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give every test the same surroundings: no network, no keys, no terminal settings."""
+def quiet_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Give every test the same surroundings: no network, no keys, no terminal settings, no files in the user's cache."""
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.setenv(name, "1")
     for name in (
@@ -49,6 +49,7 @@ def quiet_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
         "https_proxy",
     ):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     connect = socket.socket.connect
 
     def only_local(self: socket.socket, address: Any) -> None:

@@ -14,7 +14,7 @@ from tiny_llama import make_model, make_tokenizer
 
 from gtalign_env.agents.backends import make_backend
 from gtalign_env.agents.backends.loading import Source, locate, pick_device, wants_bos
-from gtalign_env.agents.backends.prompts import Prompter
+from gtalign_env.agents.backends.prompts import TOO_LONG, Prompter
 from gtalign_env.agents.backends.transformers import TransformersBackend
 from gtalign_env.errors import MissingExtraError, ModelError, UsageError
 from gtalign_env.protocols import Sampling
@@ -51,7 +51,9 @@ def test_make_backend__loads_a_folder_silently(tiny: Path, capfd: pytest.Capture
     backend = make_backend(f"transformers:{tiny}", device="cpu", dtype="bfloat16", bos=True, max_context=64)
     assert isinstance(backend, TransformersBackend)
     assert (backend.model.dtype, backend.max_context, backend._prompter.bos) == (torch.bfloat16, 64, True)
-    assert backend.generate([TALK], Sampling(max_tokens=4))[0].note  # 64 tokens are less than the preamble
+    assert backend.generate([TALK], Sampling(max_tokens=4))[0].error.startswith(
+        TOO_LONG
+    )  # 64 tokens are less than the preamble
     assert capfd.readouterr() == ("", "")
 
 

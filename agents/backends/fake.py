@@ -345,7 +345,9 @@ def _id(piece: str) -> int:
 
 
 def _asked_plainly(conversation: Messages) -> bool:
-    """Whether somebody says how to reply, and asks for no chain."""
+    """Whether somebody says how to reply, and asks for no chain; one that is begun goes on."""
+    if conversation[-1]["role"] == "assistant":
+        return False
     told = [turn["content"] for turn in conversation if turn["role"] == "system"]
     return bool(told) and not any("payoff" in text or _KEY.search(text) for text in told)
 
