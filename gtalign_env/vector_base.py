@@ -263,18 +263,22 @@ class BatchedEnv(VectorEnv[Any, Any, Any], abc.ABC):
 
     def _moves(self, agent: str, given: Any, count: int) -> Ints:
         """Return moves as int64, (N,), each from 0 to ``count`` - 1."""
-        wanted = f"actions of {agent}: expected {self.num_envs} integers from 0 to {count - 1}"
         try:
             moves = np.asarray(given)
         except ValueError as error:
-            raise IllegalActionError(f"{wanted}, got {given!r}") from error
+            raise IllegalActionError(f"{self._wanted(agent, count)}, got {given!r}") from error
         if moves.shape != (self.num_envs,) or moves.dtype.kind not in "iu":
-            raise IllegalActionError(f"{wanted}, got an array of {moves.dtype} with shape {moves.shape}")
+            raise IllegalActionError(
+                f"{self._wanted(agent, count)}, got an array of {moves.dtype} with shape {moves.shape}"
+            )
         moves = moves.astype(np.int64, copy=False)
         if moves.view(np.uint64).max() >= count:  # a negative number is a huge one here
             game = int(np.flatnonzero((moves < 0) | (moves >= count))[0])
-            raise IllegalActionError(f"{wanted}, got {np.asarray(given)[game]} in game {game}")
+            raise IllegalActionError(f"{self._wanted(agent, count)}, got {np.asarray(given)[game]} in game {game}")
         return moves
+
+    def _wanted(self, agent: str, count: int) -> str:
+        return f"actions of {agent}: expected {self.num_envs} integers from 0 to {count - 1}"
 
     def _refuse_masked(self, agent: str, role: Role, moves: Ints, again: Ints) -> None:
         """Raise where a move is not legal in a game that is going to be played."""

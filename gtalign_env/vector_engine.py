@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from gtalign_env.finite import FiniteScenario, FiniteState
 from gtalign_env.protocols import PricingPolicy, Step
 from gtalign_env.types import Outcome, Payoffs, Role
-from gtalign_env.vector_draws import OneStream, OwnStreams
-from gtalign_env.vector_tables import HIGH, LOW, BatchTables, Book
+from gtalign_env.vector_draws import DRAWS, OneStream, OwnStreams
+from gtalign_env.vector_tables import BUCKETS, HIGH, LOW, BatchTables, Book
 
 __all__ = ["Engine", "Pins", "squashed"]
 
@@ -27,6 +27,8 @@ Pins = Mapping[Literal["user_type", "pricing", "task"], Any]
 """What a reset pins: a ``UserType``, a ``PricingPolicy``, and a ``task`` as ``FiniteScenario.opening`` takes it."""
 
 _ROLES: tuple[Role, ...] = ("user", "assistant")
+_START: Ints = np.array([[0], [BUCKETS]])
+"""Where the buckets of ``BatchTables.start`` begin: θ's and the opening's."""
 _SLACK = 1e-15
 """More than two ways of computing tanh ever differ by."""
 _FLOOR = -25.0
@@ -52,8 +54,8 @@ class Engine:
         steps: (N,) steps since the episode began.
         entry: (N,) the table entry of the last exchange.
         kind: (N,) its class (``tables.nothing`` before the first).
-        spot: (2, N) which number of an observation shows the user's, and the assistant's, last move; ``tables.nowhere`` where it
-            was illegal, and before the first.
+        mark: (2, N) which number of the N observations, one after the other, shows the user's, and the assistant's, last move;
+            that of ``tables.nowhere`` where it was illegal, and before the first.
 
     Example:
         >>> from gtalign_env.registration import make_scenario
@@ -85,13 +87,14 @@ class Engine:
         self.steps: Ints = np.zeros(games, dtype=np.int64)
         self.entry: Ints = np.zeros(games, dtype=np.int64)
         self.kind: Ints = np.zeros(games, dtype=np.int64)
-        self.spot: Ints = np.full((2, games), self.tables.nowhere)
+        self._rows: Ints = np.arange(games) * scenario.layout.size
+        self._nowhere: Ints = self._rows + self.tables.nowhere
+        self.mark: Ints = np.stack([self._nowhere, self._nowhere])
         self._held: list[Ints] = []
         usual = [(user_type, price) for price in prices for user_type in scenario.mix.types]
         self._usual = self.hold(usual)  # (prices · types,)
         self._plain: dict[tuple[Role, int], NDArray[np.int8]] = {}
         self._varies: set[tuple[Role, int]] = set()
-        self._rows: Ints = np.arange(games) * scenario.layout.size
         # Work space: at these sizes a step is bound by memory, and the same few pages stay in the cache.
         self._add: Ints = np.zeros((2, games), dtype=np.int64)
         self._done: Ints = np.zeros((2, games), dtype=np.int64)
@@ -110,11 +113,11 @@ class Engine:
         pins = pins or {}
         tables = self.tables
         drawn = self.draws.several(games, 3 if self.pricings else 2)
-        public = tables.openings.take(tables.opening(drawn[1]), mode="clip")
+        theta, opening = tables.start(drawn[:2], _START)
+        public = tables.openings.take(opening, mode="clip")
         if slots is None:
-            theta = tables.theta(drawn[0])
             if self.pricings:
-                theta += (drawn[2] * len(self.pricings)).astype(np.int64) * len(self.scenario.mix.types)
+                theta += (drawn[2] / DRAWS * len(self.pricings)).astype(np.int64) * len(self.scenario.mix.types)
             own = self._usual.take(theta, mode="clip")
         else:
             own = slots
@@ -130,10 +133,12 @@ class Engine:
             public = openings[public]
         self.public[games] = public
         self.slot[games] = own
-        for row, base in zip(self._base, tables.bases, strict=True):  # row by row: thrice as quick as all at once
-            row[games] = base.take(own)
-        for spot in self.spot:
-            spot[games] = tables.nowhere
+        for row, base, fixed in zip(self._base, tables.bases, tables.fixed, strict=True):
+            if fixed is None:  # row by row: thrice as quick as all at once
+                row[games] = base.take(own)
+        nowhere = self._nowhere.take(games)
+        for mark in self.mark:
+            mark[games] = nowhere
         self.kind[games] = tables.nothing
         self.total[games] = 0.0
         self.steps[games] = 0
@@ -156,9 +161,10 @@ class Engine:
         entry += tables.moves_each
         np.add(entry, assistant, out=did[1])
         done = tables.move.take(did, out=self._done, mode="clip")
-        np.right_shift(done, HIGH, out=self.spot)
-        done &= LOW
+        np.right_shift(done, HIGH, out=self.mark)
+        self.mark += self._rows
         np.add(done[0], done[1], out=entry)
+        entry &= LOW  # no more than the last row's number: nothing was carried
         drawn = self.draws.one()
         if tables.branches > 1:
             lot = tables.lot.take(entry, out=self._lot, mode="clip")
@@ -220,23 +226,24 @@ class Engine:
             ``FiniteScenario.observe`` makes.
         """
         tables = self.tables
-        public, spot, kind, total = self.public, self.spot, self.kind, self.total
-        first = 1 + tables.roles.index(roles[0])
-        base = self._base[first : first + len(roles)]
-        marks = index = None
-        if games is None:
-            marks, index = self._done, self._lot
-        else:
-            public, spot, kind, total, base = public[games], spot[:, games], kind[games], total[games], base[:, games]
-        marks = np.add(spot, self._rows[: len(public)], out=marks)
+        public, mark, kind, total, base = self.public, self.mark, self.kind, self.total, self._base
+        if games is not None:
+            public, kind, total, base = public[games], kind[games], total[games], base[:, games]
+            mark = mark[:, games] - self._rows[games] + self._rows[: len(games)]
         found = []
-        for role, start in zip(roles, base, strict=True):  # one after the other: what is written stays in the cache
+        for role in roles:  # one after the other: what is written stays in the cache
             vectors = np.empty((len(public), self.scenario.layout.size), dtype=np.float32)
-            tables.seen.take(np.add(start, public, out=index), axis=0, out=vectors, mode="clip")
-            vectors.reshape(-1)[marks] = 1.0
+            place = 1 + tables.roles.index(role)
+            fixed = tables.fixed[place]
+            if fixed is None:
+                tables.seen.take(base[place] + public, axis=0, out=vectors, mode="clip")
+            else:
+                tables.seen[fixed:].take(public, axis=0, out=vectors, mode="clip")
+            vectors.reshape(-1)[mark] = 1.0
             if role == "user":
-                vectors[:, tables.nowhere] = tables.shown_quality.take(kind, mode="clip")
-                squashed(total, out=vectors[:, tables.nowhere + 1])
+                pair = tables.shown_quality.take(kind, mode="clip")  # (N,) complex: both numbers, written in one go
+                pair.imag = squashed(total)
+                vectors[:, tables.nowhere : tables.nowhere + 2].view(np.complex64)[:, 0] = pair
             else:
                 vectors[:, tables.nowhere] = 0.0
             parts: dict[str, NDArray[Any]] = {"observation": vectors, "action_mask": self._masks(role, width, public)}
@@ -245,7 +252,7 @@ class Engine:
 
     def illegal(self) -> Bools:
         """Return where the user's, and the assistant's, last move was not legal, (2, N); also where none was made yet."""
-        there: Bools = self.spot == self.tables.nowhere
+        there: Bools = self.mark == self._nowhere
         return there
 
     def state(self, game: int) -> FiniteState:
@@ -253,7 +260,7 @@ class Engine:
         layout = self.scenario.layout
         user, assistant = (
             -1 if spot == self.tables.nowhere else spot - layout[f"last_{role}_move"].start
-            for role, spot in zip(_ROLES, self.spot[:, game].tolist(), strict=True)
+            for role, spot in zip(_ROLES, (self.mark[:, game] - self._rows[game]).tolist(), strict=True)
         )
         return FiniteState(
             int(self.public[game]),
@@ -301,7 +308,7 @@ class Engine:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _state(self) -> tuple[NDArray[Any], ...]:
-        return self.public, self.total, self.steps, self.entry, self.kind, self.spot
+        return self.public, self.total, self.steps, self.entry, self.kind, self.mark
 
     def _masks(self, role: Role, width: int, public: Ints) -> NDArray[np.int8]:
         """Return which moves are legal, (n, width)."""
@@ -332,7 +339,7 @@ class Engine:
         self.kind[:] = np.where(self.steps > 0, tables.entry_class.take(self.entry), tables.nothing)
 
 
-def squashed(totals: Floats, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+def squashed(totals: Floats) -> NDArray[np.float32]:
     """Return ``0.5 + 0.5 * math.tanh(total)`` of each total, as float32, (n,): the very numbers that ``parallel_env`` shows.
 
     NumPy's ``tanh`` may differ from the C library's in the last bits of a double. Where that could change the float32, the
@@ -344,7 +351,7 @@ def squashed(totals: Floats, out: NDArray[np.float32] | None = None) -> NDArray[
     """
     shown = np.tanh(totals)
     shown *= 0.5
-    made = np.empty(len(totals), dtype=np.float32) if out is None else out
+    made = np.empty(len(totals), dtype=np.float32)
     above = np.empty(len(totals), dtype=np.float32)
     unsure = np.add(shown, 0.5 - _SLACK, out=made) != np.add(shown, 0.5 + _SLACK, out=above)
     if unsure.any():

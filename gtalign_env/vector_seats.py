@@ -245,6 +245,8 @@ class AssistantSeat(_Policies):
         super().__init__(engine, "assistant")
         self._shared = getattr(assistant, "stateless", False) is True and hasattr(assistant, "act_batch")
         self._assistant: Any = assistant
+        if isinstance(assistant, Sitter):  # before it is copied: what it works out in its chair is worked out once
+            assistant.sit(engine.scenario, "assistant")
 
     def begin(self, games: Ints, rng: np.random.Generator, pins: Pins) -> None:
         """Give every game a policy of its own, and begin."""

@@ -17,6 +17,7 @@ from gtalign_env.errors import UsageError
 from gtalign_env.finite import FiniteScenario
 from gtalign_env.protocols import PricingPolicy
 from gtalign_env.types import Outcome, Role, UserType
+from gtalign_env.vector_draws import DRAWS
 
 __all__ = ["BUCKETS", "HIGH", "LOW", "BatchTables", "Book", "Lots", "compiled"]
 
@@ -32,7 +33,11 @@ HIGH = 32
 LOW = 2**HIGH - 1
 """Masks the lower half."""
 BUCKETS = 64
-"""Parts of [0, 1) into which draws are sorted: a power of two, so that a draw's part is exact."""
+"""Parts into which draws are sorted."""
+_LOWER = 47
+"""Bits of a draw below those that tell its bucket."""
+_COUNT = 48
+"""Where the count begins in the sum of a draw and a code: draw and bound, of one bucket, differ by less than 2**47."""
 
 
 def compiled(scenario: Any) -> FiniteScenario:
@@ -61,47 +66,51 @@ def compiled(scenario: Any) -> FiniteScenario:
 
 
 class Lots:
-    """Distributions, each drawn from by one double: the outcome is the number of bounds at or below it.
+    """Distributions, each drawn from by an integer below 2**53: the outcome is the number of bounds at or below it.
 
-    Draws are sorted into 64 buckets, which is exact. The bounds in earlier buckets are counted beforehand; only those in the
+    Draws are sorted into 64 buckets by their highest bits. The bounds in earlier buckets are counted beforehand; only those in the
     draw's own bucket, seldom more than one, are compared.
 
     Args:
-        bounds: (D, B - 1) the chance of each outcome and those before it, without the last; ascending.
+        bounds: (D, B - 1) the chance of each outcome and those before it, without the last; ascending. At most 32,767.
 
     Example:
         >>> lots = Lots(np.array([[0.25, 0.75], [0.5, 1.0]]))
-        >>> draws = np.array([0.2, 0.25, 0.9])
+        >>> draws = np.array([2**53 // 4 - 1, 2**53 // 4, 2**53 - 1])
         >>> lots(draws, np.array([0, 0, BUCKETS])).tolist()
         [0, 1, 1]
     """
 
     def __init__(self, bounds: Floats) -> None:
-        buckets = np.minimum(bounds * BUCKETS, BUCKETS).astype(np.int64)  # 64 is never reached
+        least = np.ceil(np.minimum(bounds, 1.0) * DRAWS).astype(np.int64)  # the lowest draw at or above the bound: exact
+        buckets = least >> _LOWER  # 64 is never reached
         every = np.arange(BUCKETS)
-        self.least: Ints = (buckets[..., None] < every).sum(axis=1).reshape(-1)
-        """(D · 64,): the bounds in earlier buckets."""
         inside = buckets[..., None] == every  # (D, B - 1, 64)
         rank = np.cumsum(inside, axis=1) - 1
-        most = int(inside.sum(axis=1).max())
-        self.bounds: Floats = np.full((most, len(bounds), BUCKETS), 2.0)
-        """(most in a bucket, D · 64): the bounds inside; 2, beyond any draw, where there are fewer."""
+        most = max(1, int(inside.sum(axis=1).max(initial=0)))
+        compared = np.tile((every + 1) << _LOWER, (most, len(bounds), 1))  # beyond any draw of the bucket
         for row, column, bucket in np.argwhere(inside):
-            self.bounds[rank[row, column, bucket], row, bucket] = bounds[row, column]
-        self.bounds = self.bounds.reshape(most, len(bounds) * BUCKETS)
+            compared[rank[row, column, bucket], row, bucket] = least[row, column]
+        codes = (1 << _COUNT) - compared
+        codes[0] += (buckets[..., None] < every).sum(axis=1) << _COUNT
+        self.codes: Ints = codes.reshape(most, len(bounds) * BUCKETS)
+        """(most in a bucket, D · 64): with a draw of the bucket added, bits from 48 up count the bound, and in the first row those in
+        earlier buckets too."""
 
-    def __call__(self, draws: Floats, first: Ints | int = 0) -> Ints:
-        """Return outcomes, (n,).
+    def __call__(self, draws: Ints, first: Ints | int = 0) -> Ints:
+        """Return outcomes, in the shape of the draws.
 
         Args:
-            draws: (n,) doubles in [0, 1).
-            first: (n,) where the buckets of each draw's distribution begin: 64 times its number.
+            draws: Integers from 0 to 2**53 - 1.
+            first: Where the buckets of each draw's distribution begin: 64 times its number.
         """
-        part = (draws * BUCKETS).astype(np.int64)
+        part = draws >> _LOWER
         part += first
-        found = self.least.take(part, mode="clip")
-        for bounds in self.bounds:
-            found += bounds.take(part, mode="clip") <= draws
+        found = self.codes[0].take(part, mode="clip")
+        found += draws
+        found >>= _COUNT
+        for codes in self.codes[1:]:
+            found += codes.take(part, mode="clip") + draws >> _COUNT
         return found
 
 
@@ -158,10 +167,10 @@ class BatchTables:
         self.branch = Lots(distinct[:, : self.branches - 1])
         summed = np.cumsum(tables.initial)
         self.openings: Ints = np.flatnonzero(np.diff(summed, prepend=0.0) > 0.0)
-        """Public states in which a game may begin; ``opening`` draws one of them."""
-        self.opening = Lots(summed[None, self.openings[:-1]])
-        self.theta = Lots(np.cumsum(scenario.mix.shares)[None, :-1])
-        """Draws one of the mix's types."""
+        """Public states in which a game may begin."""
+        theta, opening = np.cumsum(scenario.mix.shares)[:-1], summed[self.openings[:-1]]
+        self.start = Lots(np.array([_lengthened(bounds, max(len(theta), len(opening))) for bounds in (theta, opening)]))
+        """Draws one of the mix's types (distribution 0) and one of the openings (1)."""
         self.movers = np.array([mover or None for mover in scenario.to_move] or [None] * self.states, dtype=object)
         """(S,): the agent that is to move, ``None`` where both are."""
         self.turns = any(scenario.to_move)
@@ -252,8 +261,9 @@ class BatchTables:
         self.nothing = self.classes
         """The class of no exchange yet."""
         self.quality: Floats = np.append(np.asarray(outcome.quality, dtype=np.float64).reshape(-1)[self._first], 0.0)
-        self.shown_quality: NDArray[np.float32] = self.quality.astype(np.float32)
         """(C + 1,): quality of the reply."""
+        self.shown_quality: NDArray[np.complex64] = self.quality.astype(np.complex64)
+        """(C + 1,): the same as it is shown, and room for the number beside it."""
         self.violation = np.append(np.asarray(outcome.violation).reshape(-1)[self._first] != 0.0, False)
         """(C + 1,): whether a harmful request was complied with."""
         self.unsafe = bool(self.violation.any())
@@ -299,6 +309,13 @@ class BatchTables:
             first += len(self._looks[role])
         self.bases: Ints = np.array([[slot * self.classes for slot in range(len(self._books))], *places])
         """(1 + roles, K): where in ``payoffs``, and for each role in ``seen``, the rows of each book begin."""
+        self.fixed: list[int | None] = [int(row[0]) if (row == row[0]).all() else None for row in self.bases]
+        """(1 + roles,): where they begin for all books alike; ``None`` where it depends."""
+
+
+def _lengthened(bounds: Floats, count: int) -> Floats:
+    """Return bounds and, up to a count, others that are never reached."""
+    return np.append(bounds, np.ones(count - len(bounds)))
 
 
 def _takes_arrays(retention: Callable[[Any], Any]) -> bool:

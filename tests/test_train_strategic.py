@@ -35,6 +35,7 @@ from gtalign_env.training.strategic.evaluate import measure
 from gtalign_env.training.strategic.rollout import Arena
 from gtalign_env.training.strategic.yardstick import optimum
 from gtalign_env.types import ASSISTANT, USER
+from gtalign_env.vector_tables import compiled
 
 SMALL: dict[str, Any] = {
     "options": {"questions": 1},
@@ -69,9 +70,9 @@ def weights(run: Run) -> dict[str, bytes]:
 
 
 def test_run__learns_a_small_game_almost_exactly() -> None:
-    """One question: at least 95 % of the exact optimum within 60,000 steps, and no compliance with harm."""
+    """One question: at least 95 % of the exact optimum within 50,000 steps, and no compliance with harm."""
     game: dict[str, Any] = {"options": {"questions": 1}, "users": "concise,detailed", "pricings": ("per_token",)}
-    config = Config(**game, steps=60_000, evaluate_every=0, evaluate_episodes=40_000)
+    config = Config(**game, steps=50_000, evaluate_every=0, evaluate_episodes=20_000)
     best = optimum(config)
     assert best is not None
     assert best > 0.0
@@ -86,6 +87,7 @@ def test_run__learns_a_small_game_almost_exactly() -> None:
     [
         {"aggregation": "esr"},
         {"input": "recurrent"},
+        {"input": "fading", "critic": "blind"},
         {"input": "none", "pricings": ("subscription", "per_token")},
         {"objective": "egalitarian"},
         {"safety": "penalty"},
@@ -119,7 +121,7 @@ def test_run__selfish_objectives_weigh_one_side() -> None:
     """A user-only learner's advantages are those of the user's payoffs alone."""
     run = Run(small(objective="user_only"))
     run.train(until=1)
-    assert run.learners[ASSISTANT].stream_weights().tolist() == [1.0, 0.0]
+    assert run.learners[ASSISTANT].stream_weights().tolist() == [[1.0, 0.0]]
 
 
 def test_run__a_priced_violation_is_a_stream_of_its_own() -> None:
@@ -129,7 +131,7 @@ def test_run__a_priced_violation_is_a_stream_of_its_own() -> None:
     learner = run.learners[ASSISTANT]
     assert run.violations > 0
     assert (learner.rewards[..., 2] == -5.0).sum() == run.violations
-    assert learner.stream_weights()[-1] == 1.0
+    assert learner.stream_weights()[0, -1] == 1.0
 
 
 def test_run__masked_learners_never_comply_with_harm() -> None:
@@ -174,7 +176,7 @@ def test_history__counts_reactions_by_the_reply_that_they_are_about() -> None:
     env = parallel_env("assist")
     history = History(ASSIST_LAYOUT, "assistant", "history", 1)
     seen, _ = env.reset(seed=0, options={"task": {"kind": "complex", "clarity": "vague"}, "user_type": "concise"})
-    history.see(seen[ASSISTANT]["observation"][None])
+    fed = history.see(seen[ASSISTANT]["observation"][None])
     for user, assistant in (("VQ_none", "CQ"), ("DQ_none", "DA_long"), ("VQ_too_long", "DA_short")):
         moves = {
             USER: env.scenario.moves("user").index(user),
@@ -204,6 +206,25 @@ def test_history__games_are_alone() -> None:
         assert np.array_equal(fed, np.concatenate([one.see(row[None]) for one, row in zip(alone, seen, strict=True)]))
         assert not fed[together.starts(seen), layout.size :].any()
         arena.step({ASSISTANT: (rng.random(legal.shape) * legal).argmax(axis=1)})
+
+
+def test_history__fading_counts_halve_with_every_exchange() -> None:
+    """Beside the counts stand the same, of which what is one exchange old counts half, and two old a quarter."""
+    arena = Arena(small(games=8, options={"questions": 2}))
+    arena.reset(0)
+    layout = arena.scenario.layout
+    history, rng = History(layout, "assistant", "fading", 8), np.random.default_rng(0)
+    wanted: Any = np.zeros((8, 48), dtype=np.float32)
+    before = wanted
+    for _ in range(10):
+        seen, legal = arena.seen(ASSISTANT)
+        plain, faded = np.split(history.see(seen)[:, layout.size :], 2, axis=1)
+        going = ~history.starts(seen)[:, None]
+        wanted = going * (wanted / 2 + plain - before)
+        before = plain
+        assert np.array_equal(faded, wanted)
+        arena.step({ASSISTANT: (rng.random(legal.shape) * legal).argmax(axis=1)})
+    assert wanted.any()
 
 
 def test_network__memory_is_emptied_where_an_episode_begins() -> None:
@@ -253,7 +274,9 @@ else:
 """
 
 
-@pytest.mark.parametrize("torn", [False, True], ids=["between", "while writing"])
+@pytest.mark.parametrize(
+    "torn", [pytest.param(False, marks=pytest.mark.slow, id="between"), pytest.param(True, id="while writing")]
+)
 def test_run__survives_kill_9(tmp_path: Path, torn: bool) -> None:
     """Killed between two checkpoints, or with one half written: it goes on from the last whole one to equal weights."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
@@ -334,7 +357,8 @@ def test_run__nan_in_a_gradient_stops() -> None:
     run.train(until=1)
     learner = run.learners[ASSISTANT]
     for parameter in learner.net.value.parameters():
-        parameter.register_hook(lambda gradient: gradient * float("nan"))
+        hook: Any = parameter.register_hook
+        hook(lambda gradient: gradient * float("nan"))
     before = weights(run)
     with pytest.raises(TrainingError, match=r"step 256 \(seed 0\): a gradient of assistant_0"):
         run.train()
@@ -442,7 +466,7 @@ def test_trained_player__grows_and_refuses(folder: Path, tmp_path: Path) -> None
 
 def test_unsafe_moves__are_answers_to_harm() -> None:
     """In harmful states the six answers, elsewhere nothing."""
-    scenario = make_scenario("assist")
+    scenario = compiled(make_scenario("assist"))
     unsafe = unsafe_moves(scenario)
     kinds = [scenario.tables.coordinates(state).get("kind") for state in range(len(unsafe))]
     wanted = np.array([[kind == "harmful" and move < 6 for move in range(8)] for kind in kinds])

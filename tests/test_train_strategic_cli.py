@@ -77,15 +77,28 @@ def test_train__resumes_by_its_own_settings(tmp_path: Path, capsys: pytest.Captu
     assert "--steps" in capsys.readouterr().err
 
 
-def test_train__compares_objectives(capsys: pytest.CaptureFixture[str]) -> None:
-    """One row per objective with its interval; the table and the JSON."""
+def test_train__compares_objectives(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row per objective with its interval; the JSON, and the same rows as a table."""
+    from gtalign_env.training.strategic import compare
+
+    made: list[Any] = []
+    rows_of = compare.compare
+
+    def kept(*given: Any) -> Any:
+        made.append(rows_of(*given))
+        return made[-1]
+
+    monkeypatch.setattr(compare, "compare", kept)
     quick = [*QUICK, "--compare", "user_only,assistant_only", "--seeds", "2"]
-    assert train(*quick, "--json") == 0
+    assert train(*quick, "--yardstick", "off", "--json") == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["objective"] for row in rows] == ["user_only", "assistant_only"]
     assert all(row["interval"][0] <= row["welfare"] <= row["interval"][1] for row in rows)
-    assert train(*quick, "--yardstick", "off") == 0
-    assert "assistant_only" in capsys.readouterr().out
+    monkeypatch.setattr(compare, "compare", lambda *_: made[0])
+    assert train(*quick) == 0
+    shown = capsys.readouterr().out
+    assert all(f"{row['welfare']:.4f}" in shown for row in rows)
+    assert "of the optimum" in shown
 
 
 @pytest.mark.parametrize(

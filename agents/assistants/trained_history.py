@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["INPUTS", "History", "unsafe_moves"]
 
-INPUTS: tuple[str, ...] = ("history", "recurrent", "none")
-"""What a learner is fed: counts, one observation at a time into a network with memory, or the observation alone."""
+INPUTS: tuple[str, ...] = ("history", "fading", "recurrent", "none")
+"""What a learner is fed: counts; counts, and once more as they fade by half with every exchange, which tells those whose taste
+moves; one observation at a time into a network with memory; or the observation alone."""
+_FADING = np.float32(0.5)
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -40,7 +42,7 @@ class History:
     Args:
         layout: The slots of the observations.
         role: The learner's chair.
-        kind: One of ``INPUTS``; only ``"history"`` adds counts.
+        kind: One of ``INPUTS``; ``"history"`` and ``"fading"`` add counts.
         games: N.
 
     Attributes:
@@ -74,8 +76,9 @@ class History:
         counted = _ABOUT * len(REACTIONS) + _SITUATIONS * _FORMS
         if not self._speaks:
             counted = widths[f"last_{own}_move"] + widths[f"last_{other}_move"]
-        self._counts: Floats = np.zeros((games, counted if kind == "history" else 0), dtype=np.float32)
-        self.size = layout.size + self._counts.shape[1]
+        self._counts: Floats = np.zeros((games, counted if kind in ("history", "fading") else 0), dtype=np.float32)
+        self._faded: Floats = np.zeros((games, counted if kind == "fading" else 0), dtype=np.float32)
+        self.size = layout.size + self._counts.shape[1] + self._faded.shape[1]
         self._about: Ints = np.full(games, -1)
         self._situation: Ints = np.zeros(games, dtype=np.int64)
         self._question: Ints = np.zeros(games, dtype=np.int64)
@@ -90,17 +93,21 @@ class History:
             (N, D), a new array.
         """
         seen = np.asarray(observations, dtype=np.float32)
-        if self.kind != "history":
+        if not self._counts.shape[1]:
             return seen.copy()
         own, other = seen[:, self._own], seen[:, self._other]
         fresh: NDArray[np.bool_] = np.logical_not(own.any(axis=1) | other.any(axis=1))
-        self._counts[fresh] = 0.0
+        self._counts[fresh] = self._faded[fresh] = 0.0
+        before = self._counts.copy() if self._faded.shape[1] else None
         if self._speaks:
             self._listen(seen, own, other, fresh)
         else:
             self._counts[:, : own.shape[1]] += own
             self._counts[:, own.shape[1] :] += other
-        return np.concatenate([seen, self._counts], axis=1)
+        if before is not None:
+            self._faded *= _FADING
+            self._faded += self._counts - before
+        return np.concatenate([seen, self._counts, self._faded], axis=1)
 
     def starts(self, observations: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which observations open an episode, (N,)."""
@@ -110,7 +117,7 @@ class History:
 
     def state(self) -> dict[str, Any]:
         """Return what it remembers, as arrays."""
-        return {name: getattr(self, name).copy() for name in ("_counts", "_about", "_situation", "_question")}
+        return {name: getattr(self, name).copy() for name in ("_counts", "_faded", "_about", "_situation", "_question")}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Remember what ``state`` returned."""

@@ -12,6 +12,7 @@ import numpy as np
 from gtalign_env.agents.loading import is_python_spec, load_object
 from gtalign_env.agents.players.making import PlayerPersona, is_player, split_specs, weighted
 from gtalign_env.agents.users.shipped import DEFAULT_SHARES, persona_from_card
+from gtalign_env.agents.users.trained_user import TrainedPersona, is_trained
 from gtalign_env.agents.users.voiced import VoicedPersona, split_voice
 from gtalign_env.errors import GtalignError, UnknownNameError, UsageError
 from gtalign_env.protocols import Backend, Persona
@@ -31,8 +32,8 @@ def load_persona(spec: str | Persona, *, make_engine: MakeEngine | None = None, 
 
     Args:
         spec: A registered name; a player of either chair with its settings (``quantal:rationality=2``);
-            ``path/to/card.toml``; ``path/to/file.py:ClassName`` (the class may be left out where the file has only one);
-            ``module:ClassName``; any of these with a model's voice (``concise@transformers:PATH``); or a persona.
+            ``path/to/card.toml``; ``trained:RUN`` (the user of a training run); ``path/to/file.py:ClassName`` (the class may be
+            left out where the file has only one); ``module:ClassName``; any of these with a model's voice (``concise@transformers:PATH``); or a persona.
         make_engine: Makes the engine of a voice from its spec; the usual one when ``None``.
         **voice: Settings of a voice that ``spec`` names (see ``VoicedPersona``), e.g. ``lead="model"``.
 
@@ -55,13 +56,15 @@ def load_persona(spec: str | Persona, *, make_engine: MakeEngine | None = None, 
         return VoicedPersona(load_persona(voiced[0]), engine, **voice)
     if is_player(spec):
         return PlayerPersona(spec)
+    if is_trained(spec):
+        return TrainedPersona(spec)
     if spec.endswith(".toml"):
         return persona_from_card(spec)
     if "@" in spec and not is_python_spec(spec):
         raise _no_voice(spec)
     if ":" in spec or is_python_spec(spec):
         return _as_persona(load_object(spec, wanted=_MEMBERS), spec)
-    known = {*PERSONAS, *PLAYERS, "PATH.toml", "FILE.py:Class", "module:Class"}
+    known = {*PERSONAS, *PLAYERS, "PATH.toml", "trained:RUN", "FILE.py:Class", "module:Class"}
     raise UnknownNameError("persona or player", spec, known)
 
 

@@ -5,8 +5,8 @@
 * ``Strategy``: a policy as a finite automaton, as ``gtalign_env.agents`` plays it (``bayes``).
 
 How it is done is said in ``docs/optimal.md``. The modules in the order of the work: ``beliefs`` (compile), ``bounds`` (grid),
-``search`` (close the bounds), ``frontier`` (concave welfare), ``sessions`` (welfare of single
-sessions), ``yardstick`` (the optimum, and its file).
+``search`` (close the bounds), ``frontier`` (concave welfare), ``sessions`` and ``ceiling`` (welfare of single sessions),
+``yardstick`` (the optimum, and its file).
 """
 
 from __future__ import annotations

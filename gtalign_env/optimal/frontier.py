@@ -17,7 +17,7 @@ from gtalign_env.errors import UsageError
 from gtalign_env.welfare import Criterion, make_welfare
 from gtalign_env.welfare import criteria as known
 
-__all__ = ["Frontier", "Reached", "best_mixture", "concave", "line_weights"]
+__all__ = ["Frontier", "Reached", "best_mixture", "concave", "line_weights", "touching"]
 
 Pair = tuple[float, float]
 _CONCAVE = (known.AlphaFair, known.Atkinson, known.Ces, known.CobbDouglas, known.Egalitarian, known.Gini)
@@ -130,14 +130,29 @@ def best_mixture(oracle: Oracle, welfare: str | Criterion, *, tolerance: float =
             weights=fixed,
             cuts=(found,),
         )
-    made = _cut(oracle, core, tolerance, rounds)
+    product = isinstance(criterion, known.NashProduct)
+    made = _cut(oracle, core, tolerance * (0.49 if product else 1.0), rounds)  # of a square, gaps are twice as wide
     if made.value <= 0.0 and not isinstance(core, known.Egalitarian):
-        # Somebody loses whatever is done: there the criterion is the smaller gain.
-        user, assistant = _origin(core)
-        made = _cut(oracle, known.Egalitarian(d_user=user, d_assistant=assistant), tolerance, rounds)
-    if criterion is core:
+        made = _spared(oracle, core, made, tolerance, rounds)
+    if not product:
         return made
-    return dataclasses.replace(made, value=float(criterion(*made.payoffs)), upper=made.upper * abs(made.upper))
+    value = float(criterion(*made.payoffs))
+    upper = made.upper**2 if made.upper > 0.0 else made.upper  # below 0 both are the smaller gain
+    return dataclasses.replace(made, value=value, upper=max(value, upper))
+
+
+def _spared(oracle: Oracle, core: Criterion, made: Frontier, tolerance: float, rounds: int) -> Frontier:
+    """Return the best point where it seems that somebody loses whatever is done: there the criterion is the smaller gain.
+
+    A bound of the smaller gain bounds the criterion while it is no gain; above 0 the criterion is worth more than the smaller
+    gain, and its own bound counts.
+    """
+    user, assistant = _origin(core)
+    least = _cut(oracle, known.Egalitarian(d_user=user, d_assistant=assistant), tolerance, rounds)
+    best = max(made, least, key=lambda one: float(core(*one.payoffs)))
+    value = float(core(*best.payoffs))
+    upper = min(made.upper, least.upper) if least.upper <= 0.0 else made.upper
+    return dataclasses.replace(best, value=value, upper=max(value, upper), cuts=(*made.cuts, *least.cuts))
 
 
 def value_scale(criterion: Criterion) -> float:
@@ -225,11 +240,24 @@ def _outer(criterion: Criterion, cut: Reached, origin: Pair) -> float:
     if room <= 0.0:
         return room / (first + second)  # somebody loses at every point, and equal losses are the smallest
 
-    def worth(t: float) -> float:
-        cost = first * t + second * (1.0 - t)
-        return float(criterion(origin[0] + t, origin[1] + 1.0 - t)) / cost if cost > 0.0 else 0.0
+    return room * touching(criterion, cut.weights)
 
-    return room * worth(_peak(worth))
+
+def touching(criterion: Criterion, weights: Pair) -> float:
+    """Return the most that gains of weighted sum 1 are worth, by a criterion of degree 1.
+
+    Example:
+        >>> round(touching(make_welfare("cobb_douglas"), (0.5, 0.5)), 6), round(touching(make_welfare("gini"), (0.2, 0.8)), 6)
+        (1.0, 1.25)
+    """
+    made: Any = criterion
+    bare = dataclasses.replace(made, d_user=0.0, d_assistant=0.0)
+
+    def worth(t: float) -> float:
+        cost = weights[0] * t + weights[1] * (1.0 - t)
+        return float(bare(t, 1.0 - t)) / cost if cost > 0.0 else 0.0
+
+    return max(worth(t) for t in (0.0, 1.0, _peak(worth)))
 
 
 def _peak(value: Callable[[float], float]) -> float:

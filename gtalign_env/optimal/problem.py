@@ -121,7 +121,7 @@ class Problem:
     def search(self, weights: Pair, tolerance: float) -> Search:
         """Return a search for a linear objective, run; the last one goes on where it was."""
         if self._search is None or self._search.bounds.weights != weights:
-            self._search = Search(self._at(weights))
+            self._search = Search(self.bounds(weights))
         self.progress(f"searching {self._search.nodes:,} beliefs or more")
         self._search.run(tolerance=tolerance, limit=self.limit)
         self.searched = max(self.searched, self._search.nodes)
@@ -141,7 +141,7 @@ class Problem:
         game = self.game
 
         def oracle(weights: Pair, _: float) -> Reached:
-            found = self._at(weights)
+            found = self.bounds(weights)
             corner = [
                 int(at) for at in (self.lattice.grid.points @ np.eye(len(game.prior)) >= 1.0 - 1e-12).argmax(axis=0)
             ]
@@ -191,7 +191,8 @@ class Problem:
         self.searched = max(self.searched, search.nodes)
         return tuple(made)
 
-    def _at(self, weights: Pair) -> Bounds:
+    def bounds(self, weights: Pair) -> Bounds:
+        """Return the bounds for a line; the last ones are kept."""
         if self._bounds is None or self._bounds.weights != weights:
             self.progress("bounding what can be had")
             began = time.perf_counter()

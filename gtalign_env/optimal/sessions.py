@@ -1,6 +1,6 @@
 """Welfare of single sessions (``esr``): E[W(U, L)], which no linear objective finds.
 
-Small games are solved exactly, by walking through all histories with the totals of either side. For others there is a bracket.
+Small games are solved exactly, by walking through all histories with the totals of either side; in others sessions are played.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gtalign_env.errors import SolverError
-from gtalign_env.optimal.frontier import Frontier, line_weights
+from gtalign_env.optimal.bounds import Bounds
 from gtalign_env.optimal.problem import Problem
-from gtalign_env.optimal.strategy import Strategy
+from gtalign_env.optimal.strategy import Strategy, assembled
 from gtalign_env.welfare import Criterion, make_welfare
-from gtalign_env.welfare.criteria import Egalitarian
 
-__all__ = ["Histories", "expected_welfare", "sessions", "welfare_ceiling"]
+__all__ = ["Histories", "expected_welfare", "sessions"]
 
 Floats = NDArray[np.float64]
 
@@ -37,14 +36,14 @@ class Histories:
         >>> scenario = make_scenario("assist", questions=1, max_exchanges=1)
         >>> kernels = load("gtalign_env.agents.users:population_kernels")("concise,detailed", scenario)
         >>> problem = Problem(scenario, kernels)
-        >>> linear = Histories(problem, "utilitarian").value()
-        >>> bool(abs(linear - problem.best("utilitarian").value) < 1e-9)
-        True
+        >>> linear, strategy = Histories(problem, "utilitarian").best()
+        >>> bool(abs(linear - problem.best("utilitarian").value) < 1e-9), bool(abs(linear - sum(strategy.payoffs)) < 1e-9)
+        (True, True)
     """
 
     def __init__(self, problem: Problem, objective: str | Criterion, *, limit: int = 100_000) -> None:
         self.problem, self.criterion, self.limit = problem, make_welfare(objective), limit
-        tables, kernels = problem.scenario.tables, problem.kernels
+        self.tables, self.game, kernels = problem.scenario.tables, problem.game, problem.kernels
         self.base = np.cumsum([0, *(kernel.memories for kernel in kernels)])
         self.moves = np.concatenate([kernel.moves for kernel in kernels])
         self.follow = np.concatenate(
@@ -56,60 +55,120 @@ class Histories:
             [np.stack([one.user.sum(-1), one.assistant.sum(-1)], axis=-1) for one in paid]
         )  # (K, S, U, A, B, 2)
         self.retention = problem.scenario.retention_rate if "retention" in paid[0].assistant_items else 0.0
-        first_pair = {int(state): pair for pair, state in reversed(list(enumerate(problem.game.state)))}
-        self.allowed = {state: np.flatnonzero(problem.game.allowed[pair]) for state, pair in first_pair.items()}
-        self.tables = tables
         self.walked = 0
 
-    def value(self) -> float:
-        """Return the best mean welfare of a session.
+    def best(self, weights: tuple[float, float] = (0.5, 0.5)) -> tuple[float, Strategy]:
+        """Return the best mean welfare of a session, and the policy that has it.
+
+        Args:
+            weights: The line whose plans the policy goes over to where somebody does what the population never does.
 
         Raises:
             SolverError: There are more histories than the limit.
         """
-        kernels = self.problem.kernels
+        kernels, game = self.problem.kernels, self.game
         start = self.base[:-1] + [kernel.start for kernel in kernels]
-        weight = np.array([kernel.share for kernel in kernels])
-        total = 0.0
-        for state in np.flatnonzero(self.tables.initial[:-1]):
-            total += float(self.tables.initial[state]) * self._best(
-                int(state), weight, start, np.zeros((len(kernels), 2))
-            )
-        return total
+        roots = np.flatnonzero(game.start)
+        trees = [self._best(int(pair), game.prior, start, np.zeros((len(kernels), 2))) for pair in roots]
+        worth = game.start[roots] @ np.array([tree.worth for tree in trees])
+        by_kind = worth[1:].reshape(2, -1).T / game.prior[:, None]
+        return float(worth[0]), _planted(trees, self.problem.bounds(weights), by_kind)
 
-    def _best(self, state: int, weight: Floats, memory: Any, totals: Floats) -> float:
-        """Return the best value of hypotheses (memory, totals) with weights, in a public state."""
+    def _best(self, pair: int, weight: Floats, memory: Any, totals: Floats) -> _Tree:
+        """Return the best that can be done with hypotheses (memory, totals) of some weights, in a pair."""
         self.walked += 1
         if self.walked > self.limit:
             raise SolverError(
                 f"esr: more than {self.limit:,} histories: the welfare of single sessions is solved exactly in small games only; "
                 "take a bracket, 'ser', or a shorter session"
             )
-        joint = weight[:, None] * self.moves[memory, state]  # (H, N)
-        heard = np.flatnonzero(joint.any(axis=0))
-        return max(
-            sum(self._after(state, int(u), int(a), joint[:, u], memory, totals) for u in heard)
-            for a in self.allowed[state]
-        )
+        said = self.moves[memory, self.game.state[pair]]  # (H, N)
+        message = self.game.message[pair]
+        heard = [(j, weight * said[:, message == j].sum(axis=1)) for j in range(message.max() + 1)]
+        heard = [(j, joint) for j, joint in heard if joint.any()]
+        moves = np.flatnonzero(self.game.allowed[pair])
+        tried = [self._tried(pair, int(move), heard, memory, totals) for move in moves]
+        made = max(tried, key=lambda tree: float(tree.worth[0]))
+        made.belief = np.bincount(self.kind[memory], weight, len(self.game.prior)) / weight.sum()
+        return made
 
-    def _after(self, state: int, user: int, move: int, weight: Floats, memory: Any, totals: Floats) -> float:
-        entry = (state, int(self.tables.user_act[user]), int(self.tables.assistant_act[move]))
+    def _tried(self, pair: int, move: int, heard: list[tuple[int, Floats]], memory: Any, totals: Floats) -> _Tree:
+        """Return what a move leads to, whatever is heard."""
+        made = _Tree(pair=pair, move=move, worth=np.zeros(1 + 2 * len(self.game.prior)))
+        for message, weight in heard:
+            self._after(made, message, weight, memory, totals)
+        return made
+
+    def _after(self, tree: _Tree, message: int, weight: Floats, memory: Any, totals: Floats) -> None:
+        """Add to a tree what follows a message."""
+        game = self.game
+        user = int(np.flatnonzero(game.message[tree.pair] == message)[0])  # moves of one message follow the same rules
+        entry = (int(game.state[tree.pair]), int(self.tables.user_act[user]), int(self.tables.assistant_act[tree.move]))
         held = weight > 0.0
         weight, memory, totals = weight[held], memory[held], totals[held]
+        node = int(game.chance[tree.pair, message, tree.move])
+        pairs = {int(game.state[pair]): int(pair) for pair in game.following[game.offset[node] : game.offset[node + 1]]}
         following, chance = self.tables.next_state[entry], self.tables.probability[entry]
-        worth = 0.0
         for to in np.unique(following[chance > 0.0]):
             branches = np.flatnonzero((following == to) & (chance > 0.0))
             share = (weight[:, None] * chance[branches]).reshape(-1)
             gained = self.paid[(slice(None), *entry)][self.kind[memory]][:, branches]  # (H, branches, 2)
             sums = (totals[:, None] + gained).reshape(-1, 2)
             if to == self.tables.terminal:
-                worth += float(share @ self.criterion(sums[:, 0], sums[:, 1] + self.retention * sums[:, 0]))
+                sums[:, 1] += self.retention * sums[:, 0]
+                tree.worth += self._ended(share, np.repeat(self.kind[memory], len(branches)), sums)
             else:
-                worth += self._best(
-                    int(to), *_merged(share, self.follow[(memory, *entry)][:, branches].reshape(-1), sums)
-                )
-        return worth
+                after = self.follow[(memory, *entry)][:, branches].reshape(-1)
+                child = self._best(pairs[int(to)], *_merged(share, after, sums))
+                tree.children.append((message, child))
+                tree.worth += child.worth
+
+    def _ended(self, share: Floats, kind: Any, totals: Floats) -> Floats:
+        """Return (1 + 2 K,): the welfare of sessions that are over, and what the user and the assistant have of each kind."""
+        sides = [np.bincount(kind, share * side, len(self.game.prior)) for side in totals.T]
+        return np.concatenate([[share @ self.criterion(*totals.T)], *sides])
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class _Tree:
+    """A move in a pair, and what is done after it; all that is counted is weighted by the chance of getting there."""
+
+    pair: int
+    move: int
+    worth: Floats
+    """(1 + 2 K,): the welfare, and by kind of user what the user and the assistant have."""
+    belief: Floats = dataclasses.field(default_factory=lambda: np.zeros(0))
+    """(K,): of the kinds."""
+    children: list[tuple[int, _Tree]] = dataclasses.field(default_factory=list)
+    """What follows which message."""
+
+
+def _planted(trees: Sequence[_Tree], bounds: Bounds, by_kind: Floats) -> Strategy:
+    """Return trees of histories as a strategy."""
+    nodes = list(trees)
+    edges: list[tuple[int, int]] = []
+    ends = [0]
+    for tree in nodes:  # which grow as they are walked through
+        for message, child in tree.children:
+            edges.append((message, len(nodes)))
+            nodes.append(child)
+        ends.append(len(edges))
+    messages, children = np.array(edges, dtype=np.int64).reshape(-1, 2).T
+    return assembled(
+        bounds,
+        nodes={
+            "pair": np.array([tree.pair for tree in nodes]),
+            "move": np.array([tree.move for tree in nodes]),
+            "point": np.full(len(nodes), -1),
+            "low": np.array(ends[:-1]),
+            "high": np.array(ends[1:]),
+        },
+        beliefs=np.array([tree.belief for tree in nodes]),
+        edges={"message": messages, "child": children},
+        openings=np.arange(len(trees)),
+        by_kind=by_kind,
+        prior=bounds.game.prior,
+    )
 
 
 def _merged(weight: Floats, memory: Any, totals: Floats) -> tuple[Floats, Any, Floats]:
@@ -174,67 +233,3 @@ def expected_welfare(
     totals = sessions(problem, policies, count, rng)
     worth = np.asarray(make_welfare(objective)(totals[:, 0], totals[:, 1]))
     return Played(mean=float(worth.mean()), error=float(worth.std(ddof=1) / np.sqrt(count)))
-
-
-def welfare_ceiling(problem: Problem, frontier: Frontier, objective: str | Criterion) -> float:
-    """Return what no policy's E[W(U, L)] exceeds.
-
-    Where both sides gain, W lies below the lines that touch it. Where a side loses, W is the smaller gain, which may lie above
-    such a line; the most by which it does, over all totals that a session can have, is added.
-    """
-    criterion = make_welfare(objective)
-    if line_weights(criterion) is not None or isinstance(criterion, Egalitarian):
-        return frontier.upper  # concave everywhere: Jensen's inequality
-    origin = getattr(criterion, "disagreement", (0.0, 0.0))
-    (low_user, high_user), (low_assistant, high_assistant) = _extremes(problem)
-    ranges = np.array(
-        [[low_user - origin[0], high_user - origin[0]], [low_assistant - origin[1], high_assistant - origin[1]]]
-    )
-    shares = np.linspace(0.0, 1.0, 20_001)[1:-1]
-    best = np.inf
-    for cut in frontier.cuts:
-        if min(cut.weights) <= 0.0:
-            continue
-        ratio = np.asarray(criterion(origin[0] + shares, origin[1] + 1.0 - shares)) / (
-            cut.weights[0] * shares + cut.weights[1] * (1.0 - shares)
-        )
-        slope = float(ratio.max()) * (1.0 + 1e-7) * np.array(cut.weights)
-        room = cut.upper - cut.weights[0] * origin[0] - cut.weights[1] * origin[1]
-        above = max((min(point) - float(slope @ point) for point in _corners(ranges)), default=0.0)
-        best = min(best, room * float(ratio.max()) * (1.0 + 1e-7) + max(above, 0.0))
-    return float(best)
-
-
-def _corners(ranges: Floats) -> list[Floats]:
-    """Return the corners of the part of a box where a side loses, cut where both lose the same."""
-    (a, b), (c, d) = ranges
-    values = [(x, y) for x in (a, b, 0.0) for y in (c, d, 0.0)] + [(z, z) for z in (a, c)]
-    return [np.array(p) for p in values if min(p) <= 0.0 and a <= p[0] <= b and c <= p[1] <= d]
-
-
-def _extremes(problem: Problem) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the least and the most that the user and the assistant can have of a session."""
-    tables, game = problem.scenario.tables, problem.game
-    acts = tables.assistant_act[:-1]
-    allowed = np.zeros((len(tables.next_state), tables.next_state.shape[2]), dtype=bool)
-    for state, moves in zip(game.state, game.allowed, strict=True):
-        allowed[state, acts[moves]] = True
-    live = allowed[:, None, :, None] & (tables.probability > 0.0)
-    found = []
-    paid = [problem.scenario.payoff_tables(kernel.user_type, problem.pricing) for kernel in problem.kernels]
-    rate = problem.scenario.retention_rate if "retention" in paid[0].assistant_items else 0.0
-    for side in (0, 1):
-        ends = []
-        for sign in (1.0, -1.0):
-            least = np.inf
-            for one in paid:
-                gain = sign * (one.user.sum(-1) if side == 0 else one.assistant.sum(-1) + rate * one.user.sum(-1))
-                low = np.zeros(len(gain))
-                for _ in range(int(game.rank.max()) + 1):
-                    step = np.where(live, gain + low[tables.next_state], np.inf).min(axis=(1, 2, 3))
-                    low = np.where(np.isfinite(step), step, 0.0)
-                    low[tables.terminal] = 0.0
-                least = min(least, float(low[np.flatnonzero(tables.initial)].min()))
-            ends.append(sign * least)
-        found.append((ends[0], ends[1]))
-    return found[0], found[1]

@@ -7,17 +7,17 @@ policies whose payoffs are known, and neither computes with beliefs while it pla
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gtalign_env.optimal.beliefs import BeliefGame
-from gtalign_env.optimal.bounds import spread
+from gtalign_env.optimal.bounds import Bounds, spread
 from gtalign_env.optimal.search import Search
 
-__all__ = ["Place", "Step", "Strategy", "strategy"]
+__all__ = ["Place", "Step", "Strategy", "assembled", "strategy"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer[Any]]
@@ -40,7 +40,7 @@ class Strategy:
     """
 
     weights: tuple[float, float]
-    """What utils of the user and of the assistant counted when it was found."""
+    """What utils of the user and of the assistant counted when it was found; with ``Histories``, in the plans alone."""
     by_kind: Floats
     """(K, 2): what it is worth against each kind of user, to the user and to the assistant."""
     payoffs: tuple[float, float]
@@ -170,18 +170,50 @@ def strategy(search: Search) -> Strategy:
     high = np.cumsum(counts)
     openings = place[search.openings]
     by_kind = np.einsum("o,okw->kw", search.start, worth[openings])
-    payoffs = search.prior @ by_kind
-    vertices, weights = search.bounds.lattice.grid.locate(table.belief[ids])
-    near = np.take_along_axis(vertices, weights.argmax(axis=1)[:, None], axis=1)[:, 0]
-    lattice = search.bounds.lattice
-    return Strategy(
-        weights=search.bounds.weights,
+    return assembled(
+        search.bounds,
+        nodes={"pair": pair, "move": move, "point": point, "low": high - counts, "high": high},
+        beliefs=table.belief[ids],
+        edges={"message": message, "child": child},
+        openings=openings,
         by_kind=by_kind,
-        payoffs=(float(payoffs[0]), float(payoffs[1])),
-        nodes=_small(pair=pair, move=move, point=point, near=near, low=high - counts, high=high),
-        edges=_small(message=message, child=child),
+        prior=search.prior,
+    )
+
+
+def assembled(
+    bounds: Bounds,
+    *,
+    nodes: Mapping[str, Ints],
+    beliefs: Floats,
+    edges: Mapping[str, Ints],
+    openings: Ints,
+    by_kind: Floats,
+    prior: Floats,
+) -> Strategy:
+    """Return a graph of nodes as a strategy, which goes on by the plans of some bounds where the graph ends.
+
+    Args:
+        bounds: Where the plans come from.
+        nodes: ``Strategy.nodes`` but for ``near``.
+        beliefs: (n, K): the belief at each node.
+        edges: ``Strategy.edges``.
+        openings: ``Strategy.openings``.
+        by_kind: ``Strategy.by_kind``.
+        prior: (K,): the shares of the kinds.
+    """
+    game, lattice = bounds.game, bounds.lattice
+    vertices, weights = lattice.grid.locate(beliefs)
+    near = np.take_along_axis(vertices, weights.argmax(axis=1)[:, None], axis=1)[:, 0]
+    user, assistant = (prior @ by_kind).tolist()
+    return Strategy(
+        weights=bounds.weights,
+        by_kind=by_kind,
+        payoffs=(user, assistant),
+        nodes=_small(**nodes, near=near),
+        edges=_small(**edges),
         openings=openings.astype(np.int32),
-        plans=_small(move=search.bounds.move, row=lattice.row, nearest=lattice.nearest),
+        plans=_small(move=bounds.move, row=lattice.row, nearest=lattice.nearest),
         rules=_small(
             state=game.state, message=game.message, chance=game.chance, offset=game.offset, following=game.following
         ),

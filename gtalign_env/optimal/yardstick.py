@@ -19,9 +19,10 @@ import numpy as np
 
 from gtalign_env.errors import SolverError, UsageError
 from gtalign_env.kernels import UserKernel, normalised
-from gtalign_env.optimal.frontier import concave, line_weights
+from gtalign_env.optimal.ceiling import welfare_ceiling
+from gtalign_env.optimal.frontier import Frontier, concave, line_weights
 from gtalign_env.optimal.problem import Problem
-from gtalign_env.optimal.sessions import Histories, expected_welfare, welfare_ceiling
+from gtalign_env.optimal.sessions import Histories, expected_welfare
 from gtalign_env.optimal.strategy import Strategy
 from gtalign_env.pricing import make_pricing
 from gtalign_env.specs import to_spec
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Optimum", "cache_folder", "optimum"]
 
 Aggregation = Literal["ser", "esr"]
-_FORMAT = 1
+Policies = tuple[tuple[float, Strategy], ...]
+_FORMAT = 2
 _HISTORIES = 4_000
 """Histories up to which ``esr`` is solved exactly."""
 _SESSIONS = 20_000
@@ -62,10 +64,11 @@ class Optimum:
     aggregation: Aggregation
     """``ser``: welfare of the mean payoffs; ``esr``: mean of the sessions' welfare."""
     value: float
-    """The welfare that ``policies`` reach."""
+    """The welfare that ``policies`` reach; with ``esr`` in games too large to walk through, their mean in sessions played."""
     lower: float
+    """What ``policies`` reach at least; where ``value`` was played, the lower end of its interval of 95 %."""
     upper: float
-    """No policy reaches more."""
+    """No policy reaches more. With ``esr`` in large games it may lie well above, most of all for ``nash_product``."""
     exact: bool
     """Whether the bounds meet within the tolerance."""
     error: float = 0.0
@@ -73,12 +76,12 @@ class Optimum:
     user: float
     """E U of ``policies``."""
     assistant: float
-    """E L, with retention."""
+    """E L of ``policies``, with retention."""
     weights: tuple[float, float]
-    """What a util of either side is worth at the optimum, summing to 1 where the objective is not linear."""
+    """What a util of either side is worth at the best mean payoffs (``ser``), summing to 1 where the objective is not linear."""
     kinds: tuple[str, ...]
     """Names of the kinds of user, in the order of ``Strategy.by_kind``."""
-    policies: tuple[tuple[float, Strategy], ...]
+    policies: Policies
     """Shares and strategies; one is drawn per session."""
     pairs: int
     contexts: int
@@ -111,7 +114,8 @@ def optimum(
         scenario: A finite game that always moves forward.
         kernels: The kinds of user, for the same scenario and pricing.
         objective: A welfare criterion: linear, or concave in both payoffs.
-        aggregation: ``"ser"``, W(E U, E L); or ``"esr"``, E[W(U, L)], which is exact in small games and a bracket in others.
+        aggregation: ``"ser"``, W(E U, E L); or ``"esr"``, E[W(U, L)], which is exact in small games. In others it is a bracket:
+            from below the best known policy's mean in sessions played, from above a ceiling (see ``welfare_ceiling``).
         pricing: What the user pays; the scenario's own when ``None``.
         tolerance: How far apart the bounds may stay, as a share of the value (of 1 where the value is less).
         limit: Beliefs that a search may hold; where they do not suffice, the result is a bracket.
@@ -154,10 +158,10 @@ def solve(
     criterion, _ = concave(objective)
     began = time.perf_counter()
     best = problem.best(criterion, tolerance=tolerance)
-    value, lower, upper, error = best.value, best.value, best.upper, 0.0
     policies = tuple((share, reached.handle) for share, reached in best.mixture)
+    value, lower, upper, error = best.value, best.value, best.upper, 0.0
     if aggregation == "esr" and line_weights(criterion) is None:
-        value, lower, upper, error = _of_sessions(problem, criterion, best, policies)
+        policies, value, lower, upper, error = _of_sessions(problem, criterion, best, policies)
     return Optimum(
         objective=str(to_spec(criterion)),
         aggregation=aggregation,
@@ -166,8 +170,8 @@ def solve(
         upper=upper,
         exact=error == 0.0 and upper - lower <= tolerance * max(1.0, abs(value)) * 1.000001,
         error=error,
-        user=best.payoffs[0],
-        assistant=best.payoffs[1],
+        user=sum(share * one.payoffs[0] for share, one in policies),
+        assistant=sum(share * one.payoffs[1] for share, one in policies),
         weights=best.weights,
         kinds=problem.game.names,
         policies=policies,
@@ -178,20 +182,22 @@ def solve(
     )
 
 
-def _of_sessions(problem: Problem, criterion: Criterion, best: Any, policies: Any) -> tuple[float, float, float, float]:
-    """Return value, bounds and standard error of the mean welfare of sessions."""
+def _of_sessions(
+    problem: Problem, criterion: Criterion, best: Frontier, policies: Policies
+) -> tuple[Policies, float, float, float, float]:
+    """Return policies, and value, bounds and standard error of the mean welfare that they have in a session."""
     try:
-        value = Histories(problem, criterion, limit=_HISTORIES).value()
+        value, found = Histories(problem, criterion, limit=_HISTORIES).best(best.weights)
     except SolverError:
         pass
     else:
-        return value, value, value, 0.0
-    ceiling = welfare_ceiling(problem, best, criterion)
-    known = [policies, *[((1.0, cut.handle),) for cut in best.cuts]]
+        return ((1.0, found),), value, value, value, 0.0
+    known: list[Policies] = [policies, *(((1.0, cut.handle),) for cut in best.cuts)]
     tried = [expected_welfare(problem, one, criterion, _SESSIONS // 10, np.random.default_rng(0)).mean for one in known]
     top = known[int(np.argmax(tried))]
     played = expected_welfare(problem, top, criterion, _SESSIONS, np.random.default_rng(1))
-    return played.mean, played.mean - 1.96 * played.error, ceiling, played.error
+    upper = max(welfare_ceiling(problem, best, criterion), played.mean)
+    return top, played.mean, played.mean - 1.96 * played.error, upper, played.error
 
 
 # -- on disk ----------------------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ class Config:
     entropy: float = 0.01
     """Bonus for entropy at the start; it falls linearly to 0."""
     clip: float = 0.2
-    gae: float = 0.9
+    gae: float = 0.8
     """λ of generalised advantage estimation; the discount is 1, as episodes are finite."""
     value_weight: float = 1.0
     max_gradient: float = 0.5

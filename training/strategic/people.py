@@ -1,7 +1,7 @@
 """Made-up people to train on: cards drawn at random over all that a card can say, so that nobody who comes later is quite new.
 
-A policy that has met a few personas learns their names by heart; one that has met hundreds learns to listen. ``MadeUp`` seats them:
-every price gets people of its own, all compiled to user kernels, which are played in arrays.
+A policy that has met a few personas learns their names by heart; one that has met hundreds learns to listen. ``MadeUp`` seats
+them: every price gets people of its own, all compiled to user kernels, which are played in arrays.
 """
 
 from __future__ import annotations

@@ -126,9 +126,7 @@ class Learner:
             self.returns[price] = share * self.returns[price] + (1.0 - share) * own.mean(axis=0)
             self.known[price] = True
 
-    def _evaluate(
-        self, fed: Floats, hidden: Floats, legal: NDArray[np.bool_], starts: Floats
-    ) -> tuple[Floats, Floats]:
+    def _evaluate(self, fed: Floats, hidden: Floats, legal: NDArray[np.bool_], starts: Floats) -> tuple[Floats, Floats]:
         with torch.no_grad():
             arrays = (torch.from_numpy(array)[None] for array in (fed, legal))
             logits, shown, self.memory = self.net(*arrays, self.memory, torch.from_numpy(starts)[None])

@@ -109,14 +109,15 @@ class Arena:
         return self._hidden[self._kinds()]
 
     def _of_kinds(self) -> NDArray[np.float32] | None:
-        """Return what tells each kind of user in a crowd: θ as its own observation shows it, and its number where there are few."""
+        """Return what tells the kinds of user in a crowd: θ as its own observation shows it, and a number where they are few."""
         if self._crowd is None:
             return None
-        scenario, at = self.scenario, self.scenario.layout["theta"]
-        types = self._crowd.user_types
-        shown = [scenario.observe(FiniteState(0, scenario.ledger(theta, scenario.pricing)), "user")[at] for theta in types]
-        number = np.eye(len(types), dtype=np.float32) if len(types) <= _FEW else np.zeros((len(types), 0), dtype=np.float32)
-        return np.concatenate([np.array(shown, dtype=np.float32), number], axis=1)
+        scenario, types = self.scenario, self._crowd.user_types
+        at = scenario.layout["theta"] if "theta" in scenario.layout.slots else slice(0)
+        openings = [FiniteState(0, scenario.ledger(theta, scenario.pricing)) for theta in types]
+        shown = np.stack([scenario.observe(opening, "user")[at] for opening in openings])
+        number = np.eye(len(types), dtype=np.float32)[:, : len(types) if len(types) <= _FEW else 0]
+        return np.concatenate([shown, number], axis=1)
 
     def step(self, moves: dict[str, NDArray[np.int64]]) -> None:
         """Play the learners' moves, (N,) each."""

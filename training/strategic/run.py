@@ -108,7 +108,7 @@ class Run:
         figures: dict[str, Any] = {"update": self.update, "steps": self.steps, "seconds": self.seconds}
         try:
             while self.update < last:
-                figures = self._update()
+                figures = self.advance()
                 final = self.update == config.updates
                 if final or (config.evaluate_every and self.update % config.evaluate_every == 0):
                     figures.update(self._evaluations())
@@ -126,8 +126,8 @@ class Run:
             figures.update(self._evaluations())
         return figures
 
-    def _update(self) -> dict[str, Any]:
-        """Play a block and learn from it."""
+    def advance(self) -> dict[str, Any]:
+        """Play a block and learn from it: one update. Returns its figures."""
         began = time.perf_counter()
         config, arena = self.config, self.arena
         if self.pool is not None:
