@@ -31,22 +31,25 @@ GAMES = 4096
 OVER_PARALLEL, OVER_RPS, BARE_OVER = 100.0, 500.0, 3.0
 """Required: times the steps of ``parallel_env`` and of rps, and how much of a bare loop's time a step may take."""
 
+ROUND, SHORT_ROUND = 880, 220
+"""Steps in which every game of 4,096, and of very many, draws a block of random numbers ahead once: a fair share of that work."""
+
 Runner = Callable[[int], float]
 """Plays about so many steps and returns how many it played per second."""
 
 
 def measure(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Return rates, ratios, growth curves and memory."""
-    repeats, steps = (3, 40) if quick else (15, 100)
+    repeats, steps, alone = (3, 40, 4000) if quick else (15, ROUND, 10_000)
     contenders: dict[str, tuple[Runner, int]] = {
         "batch": (_game(GAMES), steps),
         "chair": (_chair(GAMES), steps),
         "bare": (_bare(GAMES), steps),
-        "parallel": (_parallel(gtalign_env.parallel_env("gtalign/Assist-v0"), (10, 8)), steps * 100),
+        "parallel": (_parallel(gtalign_env.parallel_env("gtalign/Assist-v0"), (10, 8)), alone),
     }
     problem = ""
     try:
-        contenders["rps"] = (_rps(), steps * 20)
+        contenders["rps"] = (_rps(), alone // 5)
     except ImportError:
         problem = "skipped (needs pygame: pip install 'gtalign-env[dev]')"
     rates: dict[str, list[float]] = {name: [] for name in contenders}
@@ -96,7 +99,7 @@ def _growth(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
 
     def add(name: str, games: int, **options: Any) -> None:
         runner = _game(games, **options)
-        count = max(4, (40_000 if quick else 400_000) // games)
+        count = max(4, 40_000 // games) if quick else min(max(ROUND * GAMES // games, SHORT_ROUND), ROUND)
         runner(count)
         found = statistics.median(runner(count) for _ in range(3))
         rows.append({"name": f"growth: {name}", "value": found, "unit": "steps/s"})

@@ -51,7 +51,7 @@ _ASSISTANTS: dict[str, tuple[str, str]] = {
     ),
     "bayes": (
         "bayes:BayesAssistant",
-        "The exact optimum against a population, solved as it sits down: bayes:objective=egalitarian,users=concise.",
+        "The exact optimum against the default mix, solved as it sits down; others: bayes:objective=egalitarian,users=concise.",
     ),
     "oracle": (
         "oracle:OracleAssistant",

@@ -26,7 +26,7 @@ from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils import wrappers
 from pettingzoo.utils.conversions import parallel_to_aec
 
-from gtalign_env.errors import IllegalActionError, ResetNeededError, UsageError
+from gtalign_env.errors import IllegalActionError, RenderModeError, ResetNeededError, UsageError
 from gtalign_env.protocols import Scenario, Step
 from gtalign_env.registration import make_scenario, origin_of, scenario_id
 from gtalign_env.spaces import FreeText, SpeechAct
@@ -95,7 +95,7 @@ class GameEnv(ParallelEnv[str, Observation, Any]):
             if not isinstance(switch, (bool, np.bool_)):
                 raise UsageError(f"{name}: expected True or False, got {switch!r}")
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise UsageError(f"render_mode: expected 'human', 'ansi' or None, got {render_mode!r}")
+            raise RenderModeError(f"render_mode: expected 'human', 'ansi' or None, got {render_mode!r}")
         self.scenario = scenario
         self.layout = getattr(scenario, "layout", None)
         self.max_cycles = max_cycles

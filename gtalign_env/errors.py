@@ -6,6 +6,7 @@ The tree:
     * ``UsageError``                   a wrong argument, option or call order (also a ``ValueError``)
         * ``UnknownNameError``         an id, name or key that is not registered (suggests near ones)
         * ``IllegalActionError``       an action outside the space, or a masked move under ``strict=True``
+        * ``RenderModeError``          a render mode that there is not (also a ``TypeError``)
         * ``ResetNeededError``         ``step`` before ``reset``, or after the end of an episode
     * ``FileFormatError``              a file that cannot be read as what it should be (names file, line, key)
     * ``MissingExtraError``            an optional dependency that is not installed (also an ``ImportError``)
@@ -31,6 +32,7 @@ __all__ = [
     "IllegalActionError",
     "MissingExtraError",
     "ModelError",
+    "RenderModeError",
     "ResetNeededError",
     "SolverError",
     "UnknownNameError",
@@ -59,6 +61,10 @@ def _rebuild(kind: type[GtalignError], args: tuple[Any, ...], fields: dict[str, 
 
 class UsageError(GtalignError, ValueError):
     """An argument, an option or the order of calls is wrong."""
+
+
+class RenderModeError(UsageError, TypeError):
+    """There is no such render mode. Also a ``TypeError``: who asks for pictures first, and can do without, goes by that."""
 
 
 class UnknownNameError(UsageError):

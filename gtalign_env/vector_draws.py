@@ -26,11 +26,12 @@ DRAWS = 2**53
 _BOUND = ("_flat", "_drawn", "_fresh", "_rows", "_fills")
 _KEPT = 16
 """Most draws that are left of a block when a new one is drawn; for as many, nobody has to look who needs one."""
-_BLOCK = 248
-"""Draws made ahead, about 2 KiB a game: the loop over games that need more is a small part of a step. With those that are kept
-they fill an odd number of cache lines, so that neighbouring games do not compete for the same ones."""
-_ROW = _KEPT + _BLOCK
-_AT_ONCE = 64
+_LINE = 8
+"""Draws in a cache line."""
+_SHORTEST, _LONGEST, _LINES = 33, 129, 2**19
+"""Cache lines of draws that a game has, and that all of them together should have at most (32 MiB). Long rows save time, as a
+generator that is taken up again has left the cache. An odd number, so that neighbouring games do not compete for the same ones."""
+_AT_ONCE = 16
 """Blocks drawn together: what they are drawn into stays in the cache."""
 _COUNTS: Ints = np.arange(3)[:, None]
 
@@ -56,17 +57,18 @@ class OwnStreams:
     def __init__(self, games: int) -> None:
         self.seeds: list[int | None] = [None] * games
         self._generators: list[np.random.Generator | None] = [None] * games
-        self._block: Ints = np.zeros((games, _ROW), dtype=np.int64)
-        self._start: Ints = np.arange(games) * _ROW
-        self._due: Ints = self._start + _BLOCK
-        self._at: Ints = self._start + _ROW  # (N,): the next draw, as an index of the flat block
+        self._row = _LINE * (min(max(_LINES // games, _SHORTEST), _LONGEST) | 1)
+        self._block: Ints = np.zeros((games, self._row), dtype=np.int64)
+        self._start: Ints = np.arange(games) * self._row
+        self._due: Ints = self._start + self._row - _KEPT
+        self._at: Ints = self._start + self._row  # (N,): the next draw, as an index of the flat block
         self._safe = 0  # so many draws every game has at least
         self._bind()
 
     def _bind(self) -> None:
         self._flat = self._block.reshape(-1)
         self._drawn: Ints = np.zeros(len(self.seeds), dtype=np.int64)
-        self._fresh: Floats = np.empty((_AT_ONCE, _BLOCK))
+        self._fresh: Floats = np.empty((_AT_ONCE, self._row - _KEPT))
         self._rows = list(self._fresh)
         self._fills = [_filler(generator) for generator in self._generators]
 
@@ -76,7 +78,7 @@ class OwnStreams:
             if seed is None and self._generators[game] is not None:
                 continue
             self._generators[game], self.seeds[game] = seeding.np_random(seed)
-            self._at[game] = self._start[game] + _ROW
+            self._at[game] = self._start[game] + self._row
             self._safe = 0
             self._fills[game] = _filler(self._generators[game])
 
@@ -84,7 +86,7 @@ class OwnStreams:
     def generator(self) -> tuple[np.random.Generator, ...]:
         """Every game's generator as it stands: copies, set back by what was drawn ahead."""
         made = []
-        for generator, left in zip(self._generators, (self._start + _ROW - self._at).tolist(), strict=True):
+        for generator, left in zip(self._generators, (self._start + self._row - self._at).tolist(), strict=True):
             twin = copy.deepcopy(generator)
             if twin is None:
                 twin = seeding.np_random()[0]
@@ -123,8 +125,8 @@ class OwnStreams:
 
     def _refill(self, games: Ints) -> None:
         """Move what is left of a block to its front, and draw the rest anew."""
-        self._block[games, :_KEPT] = self._block[games, _BLOCK:]
-        self._at[games] -= _BLOCK
+        self._block[games, :_KEPT] = self._block[games, -_KEPT:]
+        self._at[games] -= self._row - _KEPT
         fills, fresh, rows = self._fills, self._fresh, self._rows
         for first in range(0, games.size, _AT_ONCE):
             some = games[first : first + _AT_ONCE]

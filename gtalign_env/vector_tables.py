@@ -82,7 +82,9 @@ class Lots:
     """
 
     def __init__(self, bounds: Floats) -> None:
-        least = np.ceil(np.minimum(bounds, 1.0) * DRAWS).astype(np.int64)  # the lowest draw at or above the bound: exact
+        least = np.ceil(np.minimum(bounds, 1.0) * DRAWS).astype(
+            np.int64
+        )  # the lowest draw at or above the bound: exact
         buckets = least >> _LOWER  # 64 is never reached
         every = np.arange(BUCKETS)
         inside = buckets[..., None] == every  # (D, B - 1, 64)

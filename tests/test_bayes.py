@@ -52,6 +52,20 @@ def test_bayes__has_in_play_what_was_computed() -> None:
     agrees(seated(), played(seated(), population(), 3000, questions=2))
 
 
+def test_bayes__plays_the_optimum_of_single_sessions() -> None:
+    """With ``esr`` it plays the policy whose mean welfare of sessions was computed, not the one for mean payoffs."""
+    rules: dict[str, Any] = {"questions": 1, "max_exchanges": 2, "pricing": "per_token"}
+    users = "concise,detailed,hurried"
+    assistant = BayesAssistant(f"users={users},objective=egalitarian,aggregation=esr", cache=False)
+    assistant.sit(make_scenario("assist", **rules), "assistant")
+    assert assistant.optimum is not None
+    assert assistant.optimum.exact
+    totals = played(assistant, population(users), 3000, **rules)
+    agrees(assistant, totals)
+    worth = totals.min(axis=1)
+    assert abs(worth.mean() - assistant.optimum.value) < 4 * worth.std(ddof=1) / math.sqrt(len(worth))
+
+
 @pytest.mark.slow
 def test_bayes__has_in_play_what_was_computed__default() -> None:
     """The same for the registered session, 20,000 times."""

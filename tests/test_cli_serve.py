@@ -106,9 +106,14 @@ def test_serve__unpacks_a_gguf_file_for_vllm(
     monkeypatch.setattr(loading, "unpack_gguf", unpack)
     monkeypatch.setattr(serve, "_is_cpu_build", lambda: cpu)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(serve, "_serve", lambda command, environ, **_: commands.append(command) or 0)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     commands: list[list[str]] = []
+
+    def started(command: list[str], environ: object, **_: object) -> int:
+        commands.append(command)
+        return 0
+
+    monkeypatch.setattr(serve, "_serve", started)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     file = tmp_path / "mine.gguf"
     file.write_bytes(b"GGUF")
     words = show(capsys, str(file), "--print")

@@ -248,8 +248,11 @@ def test_frontier__everybody_loses() -> None:
     assert best_mixture(oracle, "cobb_douglas").value == pytest.approx(-23 / 17, abs=1e-6)
 
 
+EIGHTHS = st.integers(-24, 16).map(lambda n: n / 8)
+
+
 @pytest.mark.parametrize("objective", [*CONCAVE, "ces:rho=0.5", "nash_product:d_user=1,d_assistant=-0.5"])
-@given(points=st.lists(st.tuples(st.floats(-3.0, 2.0), st.floats(-3.0, 2.0)), min_size=1, max_size=6))
+@given(points=st.lists(st.tuples(EIGHTHS, EIGHTHS), min_size=1, max_size=6))
 def test_frontier__bounds_hold_where_somebody_may_lose(objective: str, points: list[tuple[float, float]]) -> None:
     """No mixture is worth more than the upper bound, whichever side it loses for, and the value is that of the mixture."""
 
@@ -291,6 +294,20 @@ def test_frontier__what_is_not_concave_is_refused() -> None:
     """Jain's index is not concave, so no optimum can be certified."""
     with pytest.raises(UsageError, match="concave in both payoffs"):
         concave("jain")
+
+
+@pytest.mark.parametrize(
+    ("trained", "name"),
+    [
+        ("user_only", "linear:weight=1"),
+        ("assistant_only", "linear:weight=0"),
+        ("nash_bargaining", "nash_product"),
+        ("nash_bargaining:d_user=1", "nash_product:d_user=1"),
+    ],
+)
+def test_frontier__knows_what_training_calls_criteria(trained: str, name: str) -> None:
+    """A run of training can be looked up under the objective's own name."""
+    assert concave(trained)[0] == make_welfare(name)
 
 
 def test_optimum__objectives_order_each_others_optima() -> None:

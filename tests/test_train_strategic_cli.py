@@ -175,3 +175,44 @@ def test_make_tracker__hands_figures_on(tmp_path: Path, monkeypatch: pytest.Monk
     tracker.log(5, {"user": 1.0})
     tracker.close()
     assert heard == [{"seed": 1}, (5, {"user": 1.0}), "end"]
+
+
+def test_run__sends_its_figures_to_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings as text, then every update's figures by path and step; the writer is closed at the end."""
+    import sys
+    import types
+
+    from gtalign_env.training.strategic import Config, Run, log
+
+    heard: list[Any] = []
+
+    class Writer:
+        def __init__(self, folder: str) -> None:
+            assert folder == str(tmp_path / "tensorboard")
+
+        def add_text(self, name: str, text: str) -> None:
+            heard.append((name, json.loads(text)["seed"]))
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            heard.append((name, step))
+
+        def close(self) -> None:
+            heard.append("end")
+
+    monkeypatch.setattr(log, "require", lambda *_, **__: None)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Writer))
+    settings: dict[str, Any] = {"options": {"questions": 1}, "games": 16, "horizon": 2, "steps": 64}
+    config = Config(**settings, evaluate_episodes=16, seed=9)
+    Run(config, trackers=[make_tracker("tensorboard", tmp_path, config.as_dict())]).train()
+    assert heard[0] == ("config", 9)
+    assert heard[-1] == "end"
+    assert [step for name, step in heard[1:-1] if name == "learning/assistant_0/entropy"] == [32, 64]
+
+
+def test_run__without_a_folder_saves_nothing() -> None:
+    """That is said."""
+    from gtalign_env.errors import UsageError
+    from gtalign_env.training.strategic import Config, Run
+
+    with pytest.raises(UsageError, match="no folder"):
+        Run(Config(options={"questions": 1}, games=16, horizon=2, steps=64)).save()

@@ -69,7 +69,7 @@ def test_heldout__nothing_that_is_held_out_is_trained_on() -> None:
 
 
 def test_heldout__intervals_over_seeds_are_students() -> None:
-    """Two seeds at 0.9 and 1.0: mean 0.95, and t(0.975; 1) = 12.706 times 0.05 (their standard error); one seed: over sessions."""
+    """Two seeds at 0.9 and 1.0: mean 0.95, and t(0.975; 1) = 12.706 times 0.05 (their standard error); else over sessions."""
     script = heldout()
     known = {"users": "me", "pricing": "free", "optimum": 1.0, "one_of_three": None, "violations": 0}
     two = script.Row(**known, shares=(0.9, 1.0), errors=(0.01, 0.01))

@@ -35,8 +35,8 @@ class BayesAssistant:
         settings: The others as one string, as behind ``bayes:`` on the command line:
             ``"objective=egalitarian,users=concise=2,expert"``.
         objective: What is maximised: a welfare criterion, linear or concave.
-        users: Who is expected (see ``population``); the default mix when ``None``.
-        aggregation: ``"ser"`` or ``"esr"`` (see ``optimum``).
+        users: Who is expected (see ``population``), whoever comes; the default mix when ``None``.
+        aggregation: ``"ser"`` or ``"esr"`` (see ``optimum``: with ``"esr"`` in large games it is the best policy that is known).
         pricing: What the user pays; the scenario's own when ``None``.
         tolerance: See ``optimum``.
         cache: Whether solutions are looked up and remembered on disk.

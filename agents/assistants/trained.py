@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,14 @@ class TrainedPlayer:
     def __repr__(self) -> str:
         """Return the class and the name."""
         return f"<TrainedPlayer {self.name!r}>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TrainedPlayer:
+        """Copies share the network, which only plays; each remembers its own games."""
+        twin = copy.copy(self)
+        twin.rng = copy.deepcopy(self.rng, memo)
+        if self._net is not None:
+            vars(twin).update(_history=copy.deepcopy(self._history, memo), _memory=self._memory.clone())
+        return twin
 
     def sit(self, scenario: Scenario, role: Role) -> None:
         """Take a chair.

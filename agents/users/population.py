@@ -32,8 +32,9 @@ def load_persona(spec: str | Persona, *, make_engine: MakeEngine | None = None, 
 
     Args:
         spec: A registered name; a player of either chair with its settings (``quantal:rationality=2``);
-            ``path/to/card.toml``; ``trained:RUN`` (the user of a training run); ``path/to/file.py:ClassName`` (the class may be
-            left out where the file has only one); ``module:ClassName``; any of these with a model's voice (``concise@transformers:PATH``); or a persona.
+            ``path/to/card.toml``; ``trained:RUN`` (the user of a training run); ``path/to/file.py:ClassName`` (the
+            class may be left out where the file has only one); ``module:ClassName``; any of these with a model's voice
+            (``concise@transformers:PATH``); or a persona.
         make_engine: Makes the engine of a voice from its spec; the usual one when ``None``.
         **voice: Settings of a voice that ``spec`` names (see ``VoicedPersona``), e.g. ``lead="model"``.
 

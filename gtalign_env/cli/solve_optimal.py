@@ -37,7 +37,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     best = parser.add_argument_group("the best assistant against a population (--optimal)")
     best.add_argument("--optimal", action="store_true", help="solve the whole session for the assistant's chair")
     best.add_argument(
-        "--objective", metavar="W", help="the welfare to maximise, e.g. utilitarian or ces:rho=-1 (cobb_douglas)"
+        "--objective",
+        metavar="W",
+        help="the welfare to maximise, e.g. utilitarian, user_only or ces:rho=-1 (cobb_douglas)",
     )
     best.add_argument(
         "--aggregation",
@@ -372,9 +374,10 @@ def _value_facts(found: Mapping[str, Any]) -> Iterator[Fact]:
     of = "the mean payoffs" if found["aggregation"] == "ser" else "single sessions, on average"
     yield "objective", f"{found['objective']} of {of} ({found['aggregation']})"
     if found["error"]:
+        played = f"{found['value']:.4f} ± {1.96 * found['error']:.4f}"
         yield (
             "value",
-            f"{found['value']:.4f} ± {1.96 * found['error']:.4f}, played; no policy has more than {found['upper']:.4f}",
+            f"{played}, what the policy below has in sessions played; no policy has more than {found['upper']:.4f}",
         )
     elif found["exact"]:
         yield "value", f"{found['value']:.6f}; proved: no policy has more than {found['upper']:.6f}"

@@ -97,7 +97,7 @@ def _add_learning(parser: argparse.ArgumentParser) -> None:
 
 def _add_record(parser: argparse.ArgumentParser) -> None:
     record = parser.add_argument_group("the record")
-    record.add_argument("--out", metavar="FOLDER", help="write the run to this folder, which must be new")
+    record.add_argument("--out", metavar="FOLDER", help="write the run to this folder, which must be new or empty")
     record.add_argument("--resume", metavar="FOLDER", help="go on with the run in this folder, by its own settings")
     record.add_argument(
         "--log", action="append", default=[], metavar="T", help="also to tensorboard, wandb or trackio (repeatable)"
@@ -126,6 +126,8 @@ def run(args: argparse.Namespace) -> int:
     folder = None if args.out is None else Path(args.out)
     if folder is not None and (folder / "config.json").exists():
         raise UsageError(f"--out: {folder} holds a run already: go on with --resume {folder}, or take a new folder")
+    if folder is not None and folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"--out: {folder} holds files already: expected a new or an empty folder")
     if args.log and folder is None:
         raise UsageError("--log: expected --out FOLDER, where the run and its name come from")
     trackers = [] if folder is None else [make_tracker(name, folder, config.as_dict()) for name in args.log]
@@ -197,11 +199,14 @@ def _train(args: argparse.Namespace, made: Any) -> int:
     for name, label in (("evaluation", "likeliest moves"), ("evaluation_sampled", "drawn moves")):
         console.print(f"{label}: {_words(found[name])}", soft_wrap=True)
     if best is not None:
-        console.print(f"the exact optimum: {best:.4f}")
+        esr = made.config.aggregation == "esr"
+        console.print(f"no policy has more than {best:.4f}" if esr else f"the exact optimum: {best:.4f}")
     if made.folder is not None:
-        console.print(
-            f"written to {made.folder}; watch it play: gtalign run {made.config.scenario} --assistant trained:{made.folder}"
+        chairs = {"assistant": ("--assistant",), "user": ("--users",)}.get(
+            made.config.learn, ("--users", "--assistant")
         )
+        seated = " ".join(f"{chair} trained:{made.folder}" for chair in chairs)
+        console.print(f"written to {made.folder}; watch it play: gtalign run {made.config.scenario} {seated}")
     return 0
 
 

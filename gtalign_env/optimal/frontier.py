@@ -22,6 +22,8 @@ __all__ = ["Frontier", "Reached", "best_mixture", "concave", "line_weights", "to
 Pair = tuple[float, float]
 _CONCAVE = (known.AlphaFair, known.Atkinson, known.Ces, known.CobbDouglas, known.Egalitarian, known.Gini)
 """Concave for gains, and as many times larger as the gains are."""
+_TRAINED = {"assistant_only": "linear:weight=0", "nash_bargaining": "nash_product", "user_only": "linear:weight=1"}
+"""What training calls some criteria."""
 _STEPS = 120
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
@@ -63,13 +65,18 @@ class Frontier:
 def concave(welfare: str | Criterion) -> tuple[Criterion, Criterion]:
     """Return a criterion, and a concave one of degree 1 that has the same best point.
 
+    The names that training has for some are understood: ``user_only``, ``assistant_only``, ``nash_bargaining``.
+
     Raises:
         UsageError: The criterion is not concave, so cutting planes would not find its best mixture.
 
     Example:
-        >>> [one.name for one in concave("nash_product")]
-        ['nash_product', 'cobb_douglas']
+        >>> [one.name for one in concave("nash_product")], concave("user_only")[0](5, 1)
+        (['nash_product', 'cobb_douglas'], 5.0)
     """
+    if isinstance(welfare, str):
+        name, colon, settings = welfare.partition(":")
+        welfare = _TRAINED.get(name, name) + colon + settings
     criterion = make_welfare(welfare)
     if isinstance(criterion, known.NashProduct):
         return criterion, known.CobbDouglas(d_user=criterion.d_user, d_assistant=criterion.d_assistant)

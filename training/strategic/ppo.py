@@ -185,7 +185,7 @@ class Learner:
         batch = [torch.from_numpy(array) for array in arrays]
         figures: list[tuple[float, ...]] = []
         for _ in range(config.epochs):
-            for part in np.array_split(rng.permutation(own), config.minibatches):
+            for part in np.array_split(rng.permutation(own), min(config.minibatches, len(own))):
                 index = torch.from_numpy(part)
                 rows = [array[:, index] for array in batch]
                 figures.append(self._descend(rows, self.first_memory[index], progress, step))
@@ -208,7 +208,7 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), config.max_gradient, foreach=True)
-        if not torch.isfinite(norm):
+        if not (torch.isfinite(norm) and torch.isfinite(loss)):
             cause = "a gradient" if torch.isfinite(loss) else "the loss"
             raise TrainingError(f"{cause} of {self.agent} is not finite", step=step, seed=config.seed)
         self.optimizer.step()
