@@ -29,8 +29,9 @@ _KEPT = 16
 _LINE = 8
 """Draws in a cache line."""
 _SHORTEST, _LONGEST, _LINES = 33, 129, 2**19
-"""Cache lines of draws that a game has, and that all of them together should have at most (32 MiB). Long rows save time, as a
-generator that is taken up again has left the cache. An odd number, so that neighbouring games do not compete for the same ones."""
+"""Cache lines of draws that a game has, and that all games together should have at most (32 MiB). Long rows save time, as a
+generator that is taken up again has left the cache. An odd number, as then neighbouring games do not compete for the same ones.
+"""
 _AT_ONCE = 16
 """Blocks drawn together: what they are drawn into stays in the cache."""
 _COUNTS: Ints = np.arange(3)[:, None]

@@ -68,8 +68,8 @@ def compiled(scenario: Any) -> FiniteScenario:
 class Lots:
     """Distributions, each drawn from by an integer below 2**53: the outcome is the number of bounds at or below it.
 
-    Draws are sorted into 64 buckets by their highest bits. The bounds in earlier buckets are counted beforehand; only those in the
-    draw's own bucket, seldom more than one, are compared.
+    Draws are sorted into 64 buckets by their highest bits. The bounds in earlier buckets are counted beforehand; only those in
+    the draw's own bucket, seldom more than one, are compared.
 
     Args:
         bounds: (D, B - 1) the chance of each outcome and those before it, without the last; ascending. At most 32,767.
@@ -96,8 +96,8 @@ class Lots:
         codes = (1 << _COUNT) - compared
         codes[0] += (buckets[..., None] < every).sum(axis=1) << _COUNT
         self.codes: Ints = codes.reshape(most, len(bounds) * BUCKETS)
-        """(most in a bucket, D · 64): with a draw of the bucket added, bits from 48 up count the bound, and in the first row those in
-        earlier buckets too."""
+        """(most in a bucket, D · 64): with a draw of the bucket added, the bits from 48 up count the bound; in the first row
+        those in earlier buckets too."""
 
     def __call__(self, draws: Ints, first: Ints | int = 0) -> Ints:
         """Return outcomes, in the shape of the draws.
@@ -108,7 +108,7 @@ class Lots:
         """
         part = draws >> _LOWER
         part += first
-        found = self.codes[0].take(part, mode="clip")
+        found: Ints = self.codes[0].take(part, mode="clip")
         found += draws
         found >>= _COUNT
         for codes in self.codes[1:]:

@@ -17,6 +17,7 @@ from gtalign_env.scenarios.assist.population import TYPES
 from gtalign_env.single_agent import assistant_env, user_env
 from gtalign_env.types import ASSISTANT, USER, Role
 from gtalign_env.vector import VectorChair, assistant_vector_env, user_vector_env, vector_env
+from gtalign_env.vector_draws import DRAWS
 from gtalign_env.vector_seats import CrowdSeat, PersonaSeat
 
 VIEW = "gtalign_env:gtalign/Assistant-v0"
@@ -65,7 +66,7 @@ def test_vector_chair__plays_by_the_rules(agent: str, users: str, monkeypatch: p
             pair = (int(action[game]), int(drawn["other"][game]))
             user, assistant = pair if agent == USER else pair[::-1]
             legal = batch.scenario.is_legal(before[game], role, pair[0])
-            done = batch.scenario.step(before[game], user, assistant, Told(float(drawn["chance"][game])))
+            done = batch.scenario.step(before[game], user, assistant, Told(float(drawn["chance"][game] / DRAWS)))
             assert legal
             mine, theirs = done.payoffs.totals if agent == USER else done.payoffs.totals[::-1]
             items = done.payoffs.user if agent == USER else done.payoffs.assistant

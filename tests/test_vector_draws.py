@@ -63,7 +63,8 @@ def test_own_streams__leave_games_alone_that_were_never_seeded() -> None:
     for _ in range(60):
         drawn = streams.one()
         assert drawn[3] / DRAWS == lone.random()
-        assert drawn.min() >= 0 and drawn.max() < DRAWS
+        assert drawn.min() >= 0
+        assert drawn.max() < DRAWS
     assert streams.generator[0].bit_generator.state != streams.generator[1].bit_generator.state
 
 
