@@ -21,7 +21,8 @@ from gtalign_env.errors import SolverError, UsageError
 from gtalign_env.finite import FiniteScenario
 from gtalign_env.kernels import UserKernel
 from gtalign_env.optimal import Optimum, Problem, cache_folder, optimum, solve
-from gtalign_env.optimal.frontier import Reached, best_mixture, concave
+from gtalign_env.optimal.ceiling import welfare_ceiling
+from gtalign_env.optimal.frontier import Frontier, Reached, best_mixture, concave
 from gtalign_env.optimal.search import Search
 from gtalign_env.optimal.sessions import Histories, sessions
 from gtalign_env.optimal.simplex import Grid
@@ -290,6 +291,19 @@ def test_frontier__the_product_of_losers_is_the_smaller_gain() -> None:
     assert gained.upper == pytest.approx(gained.value, abs=1e-5)
 
 
+def test_frontier__too_few_lines_leave_an_honest_bound() -> None:
+    """Where one line does not find the point at which nobody loses, the bound is still one of the criterion's."""
+    points = [(4.0, -1.0), (0.3, 2.6)]
+
+    def oracle(weights: tuple[float, float], tolerance: float) -> Reached:
+        best = max(points, key=lambda point: weights[0] * point[0] + weights[1] * point[1])
+        return Reached(weights=weights, upper=weights[0] * best[0] + weights[1] * best[1], payoffs=best)
+
+    found = best_mixture(oracle, "cobb_douglas:weight=0.2", rounds=1)
+    assert found.value == -1.0
+    assert found.upper >= 0.3**0.2 * 2.6**0.8
+
+
 def test_frontier__what_is_not_concave_is_refused() -> None:
     """Jain's index is not concave, so no optimum can be certified."""
     with pytest.raises(UsageError, match="concave in both payoffs"):
@@ -516,6 +530,30 @@ def test_esr__large_games_get_a_bracket(monkeypatch: pytest.MonkeyPatch) -> None
     assert abs(welfare - found.value) < 4 * found.error
     with pytest.raises(SolverError, match="more than 3 histories"):
         Histories(solved, "cobb_douglas", limit=3).best()
+
+
+def test_esr__a_bracket_has_one_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a mixture that is best for mean payoffs, the better part is the better policy for sessions, and that is returned."""
+    solved = problem(users="default", max_exchanges=2, pricing="per_token")
+    mixed = solve(solved, "egalitarian").policies
+    assert len(mixed) == 2
+    monkeypatch.setattr("gtalign_env.optimal.yardstick._HISTORIES", 0)
+    found = solve(solved, "egalitarian", aggregation="esr")
+    ((_, strategy),) = found.policies
+    welfare, user, assistant = followed(solved, strategy, "egalitarian")
+    assert abs(welfare - found.value) < 4 * found.error
+    assert (found.user, found.assistant) == pytest.approx((user, assistant), abs=1e-9)
+
+
+def test_ceiling__holds_where_both_sides_lose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that touches the welfare of gains lies below that of losses: the difference is made up for."""
+    monkeypatch.setattr("gtalign_env.optimal.ceiling._extremes", lambda _: ((-4.0, 4.0), (-4.0, 4.0)))
+    cut = Reached(weights=(0.2, 0.8), upper=-4.0, payoffs=(-4.0, -4.0))
+    lost = Frontier(
+        payoffs=(-4.0, -4.0), value=-4.0, upper=-4.0, mixture=((1.0, cut),), weights=(0.2, 0.8), cuts=(cut,)
+    )
+    # √(U·L) ≤ 1.25·(0.2·U + 0.8·L), which is −5 at (−4, −4), where the smaller gain is −4.
+    assert welfare_ceiling(problem(), lost, "cobb_douglas") == pytest.approx(-4.0, abs=1e-5)
 
 
 # -- information ------------------------------------------------------------------------------------------------------------
