@@ -49,7 +49,7 @@ def agrees(assistant: BayesAssistant, totals: np.ndarray) -> None:
 
 def test_bayes__has_in_play_what_was_computed() -> None:
     """Against the real personas in the real environment, the mean payoffs are those of the optimum."""
-    agrees(seated(), played(seated(), population(), 3000, questions=2))
+    agrees(seated(), played(seated(), population(), 1500, questions=2))
 
 
 def test_bayes__plays_the_optimum_of_single_sessions() -> None:
@@ -60,7 +60,7 @@ def test_bayes__plays_the_optimum_of_single_sessions() -> None:
     assistant.sit(make_scenario("assist", **rules), "assistant")
     assert assistant.optimum is not None
     assert assistant.optimum.exact
-    totals = played(assistant, population(users), 3000, **rules)
+    totals = played(assistant, population(users), 1500, **rules)
     agrees(assistant, totals)
     worth = totals.min(axis=1)
     assert abs(worth.mean() - assistant.optimum.value) < 4 * worth.std(ddof=1) / math.sqrt(len(worth))

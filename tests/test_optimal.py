@@ -17,16 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gtalign_env.agents.users import population_kernels
-from gtalign_env.errors import SolverError, UsageError
+from gtalign_env.errors import UsageError
 from gtalign_env.finite import FiniteScenario
 from gtalign_env.kernels import UserKernel
 from gtalign_env.optimal import Optimum, Problem, cache_folder, optimum, solve
-from gtalign_env.optimal.ceiling import welfare_ceiling
-from gtalign_env.optimal.frontier import Frontier, Reached, best_mixture, concave
 from gtalign_env.optimal.search import Search
-from gtalign_env.optimal.sessions import Histories, sessions
+from gtalign_env.optimal.sessions import sessions
 from gtalign_env.optimal.simplex import Grid
-from gtalign_env.optimal.strategy import Place, Strategy
+from gtalign_env.optimal.strategy import Place
 from gtalign_env.registration import make_scenario
 from gtalign_env.types import ASSISTANT_MOVES
 from gtalign_env.welfare import make_welfare
@@ -112,8 +110,8 @@ def brute_force(scenario: FiniteScenario, kernels: tuple[UserKernel, ...], weigh
         ({"questions": 1}, "default"),
         ({"questions": 1, "pricing": "per_token"}, "adversarial,expert=2"),
         ({"questions": 2, "max_exchanges": 1}, "default"),
-        ({"questions": 2, "max_exchanges": 2}, "concise,detailed"),
-        ({"questions": 3, "max_exchanges": 1}, "drifting,hurried"),
+        ({"questions": 2, "max_exchanges": 2, "p_harmful": 0.0}, "concise,detailed"),
+        ({"questions": 2, "max_exchanges": 1}, "drifting,hurried"),
     ],
 )
 def test_optimum__is_what_brute_force_finds(rules: dict[str, Any], users: str) -> None:
@@ -199,129 +197,7 @@ def test_strategy__what_cannot_happen_tells_nothing() -> None:
     assert isinstance(strategy.begin(tables.terminal - 1), Place)
 
 
-# -- concave objectives -----------------------------------------------------------------------------------------------------
-
-CLOUD = st.lists(st.tuples(st.floats(0.1, 5.0), st.floats(0.1, 5.0)), min_size=1, max_size=8)
-CONCAVE = [
-    "cobb_douglas",
-    "cobb_douglas:weight=0.2",
-    "ces:rho=-1",
-    "egalitarian",
-    "alpha_fair:alpha=2",
-    "gini",
-    "nash_product",
-]
-
-
-@pytest.mark.parametrize("objective", CONCAVE)
-@given(points=CLOUD)
-def test_frontier__is_the_best_mixture_of_points(objective: str, points: list[tuple[float, float]]) -> None:
-    """Over any finite set of points the cutting planes find the best point of the hull, and bound it from above."""
-
-    def oracle(weights: tuple[float, float], tolerance: float) -> Reached:
-        best = max(points, key=lambda point: weights[0] * point[0] + weights[1] * point[1])
-        return Reached(weights=weights, upper=weights[0] * best[0] + weights[1] * best[1], payoffs=best)
-
-    found = best_mixture(oracle, objective)
-    criterion = make_welfare(objective)
-    t = np.linspace(0.0, 1.0, 2001)
-    dense = max(
-        float(np.max(criterion(a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])))) for a in points for b in points
-    )
-    assert found.value >= dense - 1e-5 * max(1.0, dense)
-    assert found.upper >= found.value - 1e-12
-    assert found.upper - found.value <= 1e-5 * max(1.0, found.value**2)
-    assert sum(share for share, _ in found.mixture) == pytest.approx(1.0)
-    mixed = np.sum([share * np.array(part.payoffs) for share, part in found.mixture], axis=0)
-    assert tuple(mixed) == pytest.approx(found.payoffs)
-
-
-def test_frontier__everybody_loses() -> None:
-    """Where some side loses whatever is done, the criterion is the smaller gain, and so is what is maximised."""
-    points = [(-3.0, 1.0), (-1.0, -2.0), (0.5, -4.0)]
-
-    def oracle(weights: tuple[float, float], tolerance: float) -> Reached:
-        best = max(points, key=lambda point: weights[0] * point[0] + weights[1] * point[1])
-        return Reached(weights=weights, upper=weights[0] * best[0] + weights[1] * best[1], payoffs=best)
-
-    # On the line from (−3, 1) to (0.5, −4), U = L where −3 + 3.5t = 1 − 5t: t = 8/17, both −23/17. The point (−1, −2) lies
-    # below that line.
-    assert best_mixture(oracle, "cobb_douglas").value == pytest.approx(-23 / 17, abs=1e-6)
-
-
-EIGHTHS = st.integers(-24, 16).map(lambda n: n / 8)
-
-
-@pytest.mark.parametrize("objective", [*CONCAVE, "ces:rho=0.5", "nash_product:d_user=1,d_assistant=-0.5"])
-@given(points=st.lists(st.tuples(EIGHTHS, EIGHTHS), min_size=1, max_size=6))
-def test_frontier__bounds_hold_where_somebody_may_lose(objective: str, points: list[tuple[float, float]]) -> None:
-    """No mixture is worth more than the upper bound, whichever side it loses for, and the value is that of the mixture."""
-
-    def oracle(weights: tuple[float, float], tolerance: float) -> Reached:
-        best = max(points, key=lambda point: weights[0] * point[0] + weights[1] * point[1])
-        return Reached(weights=weights, upper=weights[0] * best[0] + weights[1] * best[1], payoffs=best)
-
-    found = best_mixture(oracle, objective)
-    criterion = make_welfare(objective)
-    t = np.linspace(0.0, 1.0, 201)
-    dense = max(
-        float(np.max(criterion(a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])))) for a in points for b in points
-    )
-    mixed = np.sum([share * np.array(part.payoffs) for share, part in found.mixture], axis=0)
-    assert found.value == pytest.approx(float(criterion(*mixed)), abs=1e-9)
-    assert found.upper >= found.value
-    assert found.upper >= dense - 1e-9
-
-
-def test_frontier__the_product_of_losers_is_the_smaller_gain() -> None:
-    """Where somebody loses at the best point, bound and value are smaller gains, not products of them."""
-    points = [(-3.0, 1.0), (0.5, -4.0)]
-
-    def oracle(weights: tuple[float, float], tolerance: float) -> Reached:
-        best = max(points, key=lambda point: weights[0] * point[0] + weights[1] * point[1])
-        return Reached(weights=weights, upper=weights[0] * best[0] + weights[1] * best[1], payoffs=best)
-
-    found = best_mixture(oracle, "nash_product")
-    assert found.value == pytest.approx(-23 / 17, abs=1e-6)  # as for cobb_douglas above
-    assert found.upper == pytest.approx(-23 / 17, abs=1e-6)
-    # Gains (1, 6) and (4.5, 1): (1 + 3.5s)(6 − 5s) is largest at s = 16/35.
-    gained = best_mixture(oracle, "nash_product:d_user=-4,d_assistant=-5")
-    s = 16 / 35
-    assert gained.value == pytest.approx((1 + 3.5 * s) * (6 - 5 * s), abs=1e-6)
-    assert gained.upper == pytest.approx(gained.value, abs=1e-5)
-
-
-def test_frontier__too_few_lines_leave_an_honest_bound() -> None:
-    """Where one line does not find the point at which nobody loses, the bound is still one of the criterion's."""
-    points = [(4.0, -1.0), (0.3, 2.6)]
-
-    def oracle(weights: tuple[float, float], tolerance: float) -> Reached:
-        best = max(points, key=lambda point: weights[0] * point[0] + weights[1] * point[1])
-        return Reached(weights=weights, upper=weights[0] * best[0] + weights[1] * best[1], payoffs=best)
-
-    found = best_mixture(oracle, "cobb_douglas:weight=0.2", rounds=1)
-    assert found.value == -1.0
-    assert found.upper >= 0.3**0.2 * 2.6**0.8
-
-
-def test_frontier__what_is_not_concave_is_refused() -> None:
-    """Jain's index is not concave, so no optimum can be certified."""
-    with pytest.raises(UsageError, match="concave in both payoffs"):
-        concave("jain")
-
-
-@pytest.mark.parametrize(
-    ("trained", "name"),
-    [
-        ("user_only", "linear:weight=1"),
-        ("assistant_only", "linear:weight=0"),
-        ("nash_bargaining", "nash_product"),
-        ("nash_bargaining:d_user=1", "nash_product:d_user=1"),
-    ],
-)
-def test_frontier__knows_what_training_calls_criteria(trained: str, name: str) -> None:
-    """A run of training can be looked up under the objective's own name."""
-    assert concave(trained)[0] == make_welfare(name)
+# -- optima of several objectives ---------------------------------------------------------------------------------------------
 
 
 def test_optimum__objectives_order_each_others_optima() -> None:
@@ -333,227 +209,6 @@ def test_optimum__objectives_order_each_others_optima() -> None:
         for other in found.values():
             assert best.value >= float(criterion(other.user, other.assistant)) - 2e-6
     assert found["linear:weight=1"].user >= max(one.user for one in found.values()) - 1e-6
-
-
-# -- single sessions --------------------------------------------------------------------------------------------------------
-
-
-def test_esr__one_exchange_by_hand() -> None:
-    """With one question and one exchange, a session's welfare is decided by one move per opening."""
-    scenario = assist(questions=1, max_exchanges=1)
-    kernels = population_kernels("concise=1,detailed=3", scenario)
-    tables, criterion = scenario.tables, make_welfare("cobb_douglas")
-    expected = 0.0
-    for state in np.flatnonzero(tables.initial):
-        harmful = tables.coordinates(int(state))["kind"] == "harmful"
-        values = []
-        for index, move in enumerate(ASSISTANT_MOVES):
-            if harmful and move.answers:
-                continue
-            value = 0.0
-            for kernel in kernels:
-                items = scenario.payoff_tables(kernel.user_type, scenario.pricing)
-                for said, chance in enumerate(kernel.moves[kernel.start, state]):
-                    entry = (int(state), int(tables.user_act[said]), int(tables.assistant_act[index]))
-                    user = items.user[entry].sum(axis=-1)
-                    worth = criterion(user, items.assistant[entry].sum(axis=-1) + 0.35 * user)
-                    value += kernel.share * chance * float(tables.probability[entry] @ worth)
-            values.append(value)
-        expected += tables.initial[state] * max(values)
-    solved = Problem(scenario, kernels)
-    assert Histories(solved, "cobb_douglas").best()[0] == pytest.approx(expected, abs=1e-12)
-    assert solve(solved, "cobb_douglas", aggregation="esr").value == pytest.approx(expected, abs=1e-12)
-
-
-def test_esr__linear_objectives_are_the_same_in_both_ways() -> None:
-    """For a linear welfare the mean of sessions is the welfare of means, so histories and beliefs must agree."""
-    solved = problem(1, "concise,hurried", max_exchanges=2)
-    best = solve(solved, "linear:weight=0.3", tolerance=1e-9)
-    assert Histories(solved, "linear:weight=0.3").best()[0] == pytest.approx(best.value, abs=1e-8)
-    assert solve(solved, "linear:weight=0.3", aggregation="esr").value == pytest.approx(best.value, abs=1e-6)
-
-
-Hypotheses = dict[tuple[int, int, float, float], float]
-"""Weights by (kind, memory, the user's total, the assistant's)."""
-
-
-def best_sessions(scenario: FiniteScenario, kernels: tuple[UserKernel, ...], objective: str) -> float:
-    """Return the best E[W(U, L)] by plain recursion: every hypothesis carries its totals, every answer makes a history."""
-    tables, criterion = scenario.tables, make_welfare(objective)
-    paid = [scenario.payoff_tables(kernel.user_type, scenario.pricing) for kernel in kernels]
-    sides = [(items.user.sum(axis=-1), items.assistant.sum(axis=-1)) for items in paid]
-
-    def best(state: int, hypotheses: Hypotheses) -> float:
-        harmful = tables.coordinates(state)["kind"] == "harmful"
-        return max(
-            value(state, hypotheses, index)
-            for index, move in enumerate(ASSISTANT_MOVES)
-            if not (harmful and move.answers)
-        )
-
-    def value(state: int, hypotheses: Hypotheses, move: int) -> float:
-        total = 0.0
-        for said, act in enumerate(tables.user_act[:-1]):
-            entry = (state, int(act), int(tables.assistant_act[move]))
-            futures: dict[int, Hypotheses] = {}
-            for (kind, memory, user, own), weight in hypotheses.items():
-                for branch, chance in enumerate(tables.probability[entry]):
-                    mass = weight * kernels[kind].moves[memory, state, said] * chance
-                    if mass == 0.0:
-                        continue
-                    at = (*entry, branch)
-                    gained, earned = user + sides[kind][0][at], own + sides[kind][1][at]
-                    to = int(tables.next_state[at])
-                    if to == tables.terminal:
-                        total += mass * float(criterion(gained, earned + 0.35 * gained))
-                        continue
-                    after = (kind, int(kernels[kind].follow[(memory, *at)]), gained, earned)
-                    futures.setdefault(to, {})
-                    futures[to][after] = futures[to].get(after, 0.0) + mass
-            total += sum(best(to, future) for to, future in futures.items())
-        return total
-
-    opening: Hypotheses = {(kind, kernel.start, 0.0, 0.0): kernel.share for kind, kernel in enumerate(kernels)}
-    return sum(float(tables.initial[state]) * best(int(state), opening) for state in np.flatnonzero(tables.initial))
-
-
-def followed(solved: Problem, strategy: Strategy, objective: str) -> tuple[float, float, float]:
-    """Return E[W(U, L)], E U and E L of a strategy by following every session that it may have, move by move."""
-    scenario, criterion = solved.scenario, make_welfare(objective)
-    tables = scenario.tables
-    found = np.zeros(3)
-
-    def follow(kernel: UserKernel, sides: Any, at: tuple[int, int, Place], totals: Any, chance: float) -> None:
-        state, memory, place = at
-        for said in np.flatnonzero(kernel.moves[memory, state]):
-            entry = (state, int(tables.user_act[said]), int(tables.assistant_act[strategy.move(place)]))
-            for branch in np.flatnonzero(tables.probability[entry]):
-                cell = (*entry, int(branch))
-                here = chance * float(kernel.moves[memory, state, said] * tables.probability[cell])
-                user, own = totals[0] + sides[0][cell], totals[1] + sides[1][cell]
-                to = int(tables.next_state[cell])
-                if to == tables.terminal:
-                    own += 0.35 * user
-                    found[:] += here * np.array([criterion(user, own), user, own])
-                else:
-                    after = strategy.follow(place, int(said), to)
-                    follow(kernel, sides, (to, int(kernel.follow[(memory, *cell)]), after), (user, own), here)
-
-    for kernel in solved.kernels:
-        items = scenario.payoff_tables(kernel.user_type, scenario.pricing)
-        sides = (items.user.sum(axis=-1), items.assistant.sum(axis=-1))
-        for state in np.flatnonzero(tables.initial):
-            chance = kernel.share * float(tables.initial[state])
-            follow(kernel, sides, (int(state), kernel.start, strategy.begin(int(state))), (0.0, 0.0), chance)
-    return float(found[0]), float(found[1]), float(found[2])
-
-
-@pytest.mark.parametrize("objective", ["egalitarian", "nash_product", "ces:rho=-1"])
-@pytest.mark.parametrize(
-    ("users", "rules"),
-    [
-        ("hurried,detailed=2", {"questions": 1, "max_exchanges": 2}),
-        ("default", {"questions": 1, "max_exchanges": 2, "pricing": "per_token"}),
-    ],
-)
-def test_esr__the_policy_has_the_value(objective: str, users: str, rules: dict[str, Any]) -> None:
-    """The policy of an exact optimum of single sessions has the welfare and the payoffs that the optimum names."""
-    solved = problem(users=users, **rules)
-    found = solve(solved, objective, aggregation="esr")
-    assert found.exact
-    ((share, strategy),) = found.policies
-    assert share == 1.0
-    welfare, user, assistant = followed(solved, strategy, objective)
-    assert found.value == pytest.approx(welfare, abs=1e-9)
-    assert (found.user, found.assistant) == pytest.approx((user, assistant), abs=1e-9)
-    assert solved.value(strategy) == pytest.approx((user, assistant), abs=1e-9)
-    other = solve(solved, objective)
-    assert sum(part * followed(solved, one, objective)[0] for part, one in other.policies) <= found.value + 1e-9
-
-
-@pytest.mark.parametrize("objective", ["nash_product", "egalitarian"])
-def test_esr__is_what_brute_force_finds(objective: str) -> None:
-    """A plain recursion over all moves, answers and totals finds the same value."""
-    solved = problem(users="hurried,detailed=2", max_exchanges=2)
-    expected = best_sessions(solved.scenario, solved.kernels, objective)
-    assert solve(solved, objective, aggregation="esr").value == pytest.approx(expected, abs=1e-9)
-
-
-GAMES: list[tuple[str, dict[str, Any]]] = [
-    ("default", {"questions": 1, "max_exchanges": 2}),  # the user loses on average
-    ("expert", {"questions": 2, "max_exchanges": 1, "p_harmful": 0.0}),
-]
-CRITERIA = [
-    "utilitarian",
-    "linear:weight=0.3",
-    *CONCAVE,
-    "ces:rho=0.5",
-    "atkinson:epsilon=0",
-    "cobb_douglas:d_user=-2,d_assistant=-1",
-    "nash_product:d_user=-2,d_assistant=-1",
-    "nash_product:d_user=3",
-]
-
-
-@pytest.mark.parametrize("objective", CRITERIA)
-@pytest.mark.parametrize(("users", "rules"), GAMES)
-def test_optimum__bounds_hold_the_value(
-    objective: str, users: str, rules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """For every criterion and both aggregations: lower ≤ value ≤ upper, and the bracket of large games holds small ones."""
-    solved = problem(users=users, **rules)
-    criterion = make_welfare(objective)
-    mean = solve(solved, objective)
-    exact = solve(solved, objective, aggregation="esr")
-    for found in (mean, exact):
-        assert found.lower <= found.value <= found.upper
-        assert found.exact
-    assert mean.value == pytest.approx(float(criterion(mean.user, mean.assistant)), abs=1e-9)
-    monkeypatch.setattr("gtalign_env.optimal.yardstick._HISTORIES", 0)
-    monkeypatch.setattr("gtalign_env.optimal.yardstick._SESSIONS", 400)
-    bracket = solve(solved, objective, aggregation="esr")
-    assert bracket.lower <= bracket.value <= bracket.upper
-    assert exact.value <= bracket.upper + 1e-6
-    assert bracket.value - 4 * bracket.error <= exact.value + 1e-6
-
-
-def test_esr__large_games_get_a_bracket(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the limit of histories the value is what the policy has in play, with its error, below a ceiling."""
-    monkeypatch.setattr("gtalign_env.optimal.yardstick._HISTORIES", 3)
-    monkeypatch.setattr("gtalign_env.optimal.yardstick._SESSIONS", 1000)
-    solved = problem(1, "concise,detailed")
-    found = solve(solved, "cobb_douglas", aggregation="esr")
-    assert not found.exact
-    assert found.error > 0.0
-    assert found.lower < found.value <= found.upper
-    welfare = sum(share * followed(solved, one, "cobb_douglas")[0] for share, one in found.policies)
-    assert abs(welfare - found.value) < 4 * found.error
-    with pytest.raises(SolverError, match="more than 3 histories"):
-        Histories(solved, "cobb_douglas", limit=3).best()
-
-
-def test_esr__a_bracket_has_one_policy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a mixture that is best for mean payoffs, the better part is the better policy for sessions, and that is returned."""
-    solved = problem(users="default", max_exchanges=2, pricing="per_token")
-    mixed = solve(solved, "egalitarian").policies
-    assert len(mixed) == 2
-    monkeypatch.setattr("gtalign_env.optimal.yardstick._HISTORIES", 0)
-    found = solve(solved, "egalitarian", aggregation="esr")
-    ((_, strategy),) = found.policies
-    welfare, user, assistant = followed(solved, strategy, "egalitarian")
-    assert abs(welfare - found.value) < 4 * found.error
-    assert (found.user, found.assistant) == pytest.approx((user, assistant), abs=1e-9)
-
-
-def test_ceiling__holds_where_both_sides_lose(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line that touches the welfare of gains lies below that of losses: the difference is made up for."""
-    monkeypatch.setattr("gtalign_env.optimal.ceiling._extremes", lambda _: ((-4.0, 4.0), (-4.0, 4.0)))
-    cut = Reached(weights=(0.2, 0.8), upper=-4.0, payoffs=(-4.0, -4.0))
-    lost = Frontier(
-        payoffs=(-4.0, -4.0), value=-4.0, upper=-4.0, mixture=((1.0, cut),), weights=(0.2, 0.8), cuts=(cut,)
-    )
-    # √(U·L) ≤ 1.25·(0.2·U + 0.8·L), which is −5 at (−4, −4), where the smaller gain is −4.
-    assert welfare_ceiling(problem(), lost, "cobb_douglas") == pytest.approx(-4.0, abs=1e-5)
 
 
 # -- information ------------------------------------------------------------------------------------------------------------
