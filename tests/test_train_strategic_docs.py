@@ -71,7 +71,7 @@ def test_heldout__nothing_that_is_held_out_is_trained_on() -> None:
 def test_heldout__intervals_over_seeds_are_students() -> None:
     """Two seeds at 0.9 and 1.0: mean 0.95, and t(0.975; 1) = 12.706 times 0.05 (their standard error); else over sessions."""
     script = heldout()
-    known = {"users": "me", "pricing": "free", "optimum": 1.0, "one_of_three": None, "violations": 0}
+    known = {"users": "me", "pricing": "free", "optimum": 1.0, "knowing_the_mix": None, "violations": 0}
     two = script.Row(**known, shares=(0.9, 1.0), errors=(0.01, 0.01))
     assert (two.share, two.half) == pytest.approx((0.95, 12.706 * 0.05), abs=1e-3)
     one = script.Row(**known, shares=(0.9,), errors=(0.01,))

@@ -27,7 +27,7 @@ _CHOICES = {
     "opponent": ("population", "self", "pool"),
     "aggregation": ("ser", "esr"),
     "safety": ("mask", "penalty"),
-    "input": ("history", "recurrent", "none"),
+    "input": ("history", "fading", "recurrent", "none"),
 }
 _PLAIN = ("objective", "user_objective", "aggregation", "safety", "input", "users", "assistant", "learn", "opponent")
 
@@ -189,7 +189,7 @@ def _train(args: argparse.Namespace, made: Any) -> int:
     with Progress("updates", made.config.updates) as progress:
         for _ in range(made.update):
             progress.advance()
-        found = made.train(lambda figures: progress.advance(_note(figures)))
+        found = made.train(lambda figures: progress.advance(_note(figures, made.config)))
     best = made.optimum
     if args.json:
         print_json({**found, "optimum": best, "config": made.config.as_dict(), "folder": args.out or args.resume})
@@ -197,7 +197,7 @@ def _train(args: argparse.Namespace, made: Any) -> int:
     console = make_console()
     console.print(f"{found['steps']:,} steps in {found['seconds']:.1f} s of play and learning")
     for name, label in (("evaluation", "likeliest moves"), ("evaluation_sampled", "drawn moves")):
-        console.print(f"{label}: {_words(found[name])}", soft_wrap=True)
+        console.print(f"{label}: {_words(found[name], made.config)}", soft_wrap=True)
     if best is not None:
         esr = made.config.aggregation == "esr"
         console.print(f"no policy has more than {best:.4f}" if esr else f"the exact optimum: {best:.4f}")
@@ -210,19 +210,20 @@ def _train(args: argparse.Namespace, made: Any) -> int:
     return 0
 
 
-def _note(figures: dict[str, Any]) -> str:
+def _note(figures: dict[str, Any], config: Any) -> str:
     shown = f"U {figures['user']:.3f} L {figures['assistant']:.3f}"
     judged = figures.get("evaluation")
-    return shown if judged is None else f"{shown} | {_words(judged)}"
+    return shown if judged is None else f"{shown} | {_words(judged, config)}"
 
 
-def _words(judged: dict[str, Any]) -> str:
+def _words(judged: dict[str, Any], config: Any) -> str:
     words = (
         f"U {judged['user']:.3f} ± {judged['user_error']:.3f}, L {judged['assistant']:.3f} ± {judged['assistant_error']:.3f}, "
         f"W {judged['welfare']:.4f} ± {judged['error']:.4f}"
     )
     if "share_of_optimum" in judged:
-        words += f" ({judged['share_of_optimum']:.1%} of the optimum)"
+        known = "the optimum" if config.aggregation == "ser" else "what no policy exceeds"
+        words += f" ({judged['share_of_optimum']:.1%} of {known})"
     return f"{words}, {judged['violations']} violations in {judged['episodes']:,} episodes"
 
 

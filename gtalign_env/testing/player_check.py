@@ -284,6 +284,9 @@ def batches(table: _Table) -> None:
         cure = "let act() call act_batch() with one game, or the other way round"
         table.same(one, many, expected="act_batch([observation], [info]) to agree with act()", cure=cure)
         player, _ = seat.enter(seed)
+        env = seat.game.make()
+        if isinstance(env, GameEnv):
+            sit_down(player, env, table.agent)
         turn = next(table.turns(seat, seed))
         player.reset(seed)
         actions = player.act_batch(
