@@ -12,7 +12,7 @@ from typing import Any
 
 from gtalign_env.errors import UnknownNameError, UsageError
 
-__all__ = ["from_spec", "to_spec"]
+__all__ = ["from_spec", "listed_specs", "to_spec"]
 
 _READERS: dict[type, tuple[Callable[[str], Any], str]] = {int: (int, "a whole number"), str: (str, "a word")}
 """How a value is read where the setting's default is of this type, and what that is called; else it is a number."""
@@ -75,3 +75,19 @@ def to_spec(thing: Any) -> str:
         if field.init and field.name != "name" and getattr(thing, field.name) != field.default
     ]
     return name + (":" + ",".join(changed) if changed else "")
+
+
+def listed_specs(text: str) -> list[str]:
+    """Return the specs of a comma list; a comma before ``key=value`` belongs to the spec before it.
+
+    Example:
+        >>> listed_specs("per_token:rate_in=0.001,rate_out=0.002, subscription")
+        ['per_token:rate_in=0.001,rate_out=0.002', 'subscription']
+    """
+    found: list[str] = []
+    for piece in text.split(","):
+        if found and "=" in piece and ":" not in piece.partition("=")[0]:
+            found[-1] += f",{piece}"
+        else:
+            found.append(piece.strip())
+    return found

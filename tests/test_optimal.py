@@ -5,7 +5,6 @@ The other three properties are in ``test_assist_properties.py``.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yardstick_parts import assist, problem
 
 from gtalign_env.agents.users import population_kernels
 from gtalign_env.errors import UsageError
@@ -25,25 +25,10 @@ from gtalign_env.optimal.search import Search
 from gtalign_env.optimal.sessions import sessions
 from gtalign_env.optimal.simplex import Grid
 from gtalign_env.optimal.strategy import Place
-from gtalign_env.registration import make_scenario
 from gtalign_env.types import ASSISTANT_MOVES
 from gtalign_env.welfare import make_welfare
 
 Figure = Callable[[str, object], None]
-
-
-def assist(**rules: Any) -> FiniteScenario:
-    """Return a session."""
-    scenario = make_scenario("assist", **rules)
-    assert isinstance(scenario, FiniteScenario)
-    return scenario
-
-
-@functools.cache
-def problem(questions: int = 1, users: str = "default", **rules: Any) -> Problem:
-    """Return a small problem."""
-    scenario = assist(questions=questions, **rules)
-    return Problem(scenario, population_kernels(users, scenario))
 
 
 # -- brute force, written apart from the solver -----------------------------------------------------------------------------

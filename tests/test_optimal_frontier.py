@@ -6,21 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from yardstick_parts import CONCAVE, best_of
 
 from gtalign_env.errors import UsageError
-from gtalign_env.optimal.frontier import Reached, best_mixture, concave
+from gtalign_env.optimal.frontier import best_mixture, concave
 from gtalign_env.welfare import make_welfare
 
 CLOUD = st.lists(st.tuples(st.floats(0.1, 5.0), st.floats(0.1, 5.0)), min_size=1, max_size=8)
-CONCAVE = [
-    "cobb_douglas",
-    "cobb_douglas:weight=0.2",
-    "ces:rho=-1",
-    "egalitarian",
-    "alpha_fair:alpha=2",
-    "gini",
-    "nash_product",
-]
 
 
 @pytest.mark.parametrize("objective", CONCAVE)
@@ -28,12 +20,7 @@ CONCAVE = [
 @given(points=CLOUD)
 def test_frontier__is_the_best_mixture_of_points(objective: str, points: list[tuple[float, float]]) -> None:
     """Over any finite set of points the cutting planes find the best point of the hull, and bound it from above."""
-
-    def oracle(weights: tuple[float, float], tolerance: float) -> Reached:
-        best = max(points, key=lambda point: weights[0] * point[0] + weights[1] * point[1])
-        return Reached(weights=weights, upper=weights[0] * best[0] + weights[1] * best[1], payoffs=best)
-
-    found = best_mixture(oracle, objective)
+    found = best_mixture(best_of(points), objective)
     criterion = make_welfare(objective)
     t = np.linspace(0.0, 1.0, 2001)
     dense = max(
@@ -50,14 +37,9 @@ def test_frontier__is_the_best_mixture_of_points(objective: str, points: list[tu
 def test_frontier__everybody_loses() -> None:
     """Where some side loses whatever is done, the criterion is the smaller gain, and so is what is maximised."""
     points = [(-3.0, 1.0), (-1.0, -2.0), (0.5, -4.0)]
-
-    def oracle(weights: tuple[float, float], tolerance: float) -> Reached:
-        best = max(points, key=lambda point: weights[0] * point[0] + weights[1] * point[1])
-        return Reached(weights=weights, upper=weights[0] * best[0] + weights[1] * best[1], payoffs=best)
-
     # On the line from (−3, 1) to (0.5, −4), U = L where −3 + 3.5t = 1 − 5t: t = 8/17, both −23/17. The point (−1, −2) lies
     # below that line.
-    assert best_mixture(oracle, "cobb_douglas").value == pytest.approx(-23 / 17, abs=1e-6)
+    assert best_mixture(best_of(points), "cobb_douglas").value == pytest.approx(-23 / 17, abs=1e-6)
 
 
 EIGHTHS = st.integers(-24, 16).map(lambda n: n / 8)
@@ -68,12 +50,7 @@ EIGHTHS = st.integers(-24, 16).map(lambda n: n / 8)
 @given(points=st.lists(st.tuples(EIGHTHS, EIGHTHS), min_size=1, max_size=6))
 def test_frontier__bounds_hold_where_somebody_may_lose(objective: str, points: list[tuple[float, float]]) -> None:
     """No mixture is worth more than the upper bound, whichever side it loses for, and the value is that of the mixture."""
-
-    def oracle(weights: tuple[float, float], tolerance: float) -> Reached:
-        best = max(points, key=lambda point: weights[0] * point[0] + weights[1] * point[1])
-        return Reached(weights=weights, upper=weights[0] * best[0] + weights[1] * best[1], payoffs=best)
-
-    found = best_mixture(oracle, objective)
+    found = best_mixture(best_of(points), objective)
     criterion = make_welfare(objective)
     t = np.linspace(0.0, 1.0, 201)
     dense = max(
@@ -88,16 +65,11 @@ def test_frontier__bounds_hold_where_somebody_may_lose(objective: str, points: l
 def test_frontier__the_product_of_losers_is_the_smaller_gain() -> None:
     """Where somebody loses at the best point, bound and value are smaller gains, not products of them."""
     points = [(-3.0, 1.0), (0.5, -4.0)]
-
-    def oracle(weights: tuple[float, float], tolerance: float) -> Reached:
-        best = max(points, key=lambda point: weights[0] * point[0] + weights[1] * point[1])
-        return Reached(weights=weights, upper=weights[0] * best[0] + weights[1] * best[1], payoffs=best)
-
-    found = best_mixture(oracle, "nash_product")
+    found = best_mixture(best_of(points), "nash_product")
     assert found.value == pytest.approx(-23 / 17, abs=1e-6)  # as for cobb_douglas above
     assert found.upper == pytest.approx(-23 / 17, abs=1e-6)
     # Gains (1, 6) and (4.5, 1): (1 + 3.5s)(6 − 5s) is largest at s = 16/35.
-    gained = best_mixture(oracle, "nash_product:d_user=-4,d_assistant=-5")
+    gained = best_mixture(best_of(points), "nash_product:d_user=-4,d_assistant=-5")
     s = 16 / 35
     assert gained.value == pytest.approx((1 + 3.5 * s) * (6 - 5 * s), abs=1e-6)
     assert gained.upper == pytest.approx(gained.value, abs=1e-5)
@@ -106,12 +78,7 @@ def test_frontier__the_product_of_losers_is_the_smaller_gain() -> None:
 def test_frontier__too_few_lines_leave_an_honest_bound() -> None:
     """Where one line does not find the point at which nobody loses, the bound is still one of the criterion's."""
     points = [(4.0, -1.0), (0.3, 2.6)]
-
-    def oracle(weights: tuple[float, float], tolerance: float) -> Reached:
-        best = max(points, key=lambda point: weights[0] * point[0] + weights[1] * point[1])
-        return Reached(weights=weights, upper=weights[0] * best[0] + weights[1] * best[1], payoffs=best)
-
-    found = best_mixture(oracle, "cobb_douglas:weight=0.2", rounds=1)
+    found = best_mixture(best_of(points), "cobb_douglas:weight=0.2", rounds=1)
     assert found.value == -1.0
     assert found.upper >= 0.3**0.2 * 2.6**0.8
 

@@ -13,6 +13,7 @@ import pytest
 from history_parts import Histories, History, plan_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from yardstick_parts import assist
 
 import gtalign_env
 from gtalign_env.agents.assistants import HeuristicAssistant, make_assistant
@@ -29,14 +30,6 @@ from gtalign_env.pricing import make_pricing
 from gtalign_env.registration import make_scenario
 
 USERS = "concise,detailed,balanced,hurried,drifting"
-
-
-@functools.cache
-def assist(**rules: Any) -> FiniteScenario:
-    """Return a session."""
-    scenario = make_scenario("assist", **rules)
-    assert isinstance(scenario, FiniteScenario)
-    return scenario
 
 
 @functools.cache

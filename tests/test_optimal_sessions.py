@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from yardstick_parts import CONCAVE, assist, problem
 
 from gtalign_env.agents.users import population_kernels
 from gtalign_env.errors import SolverError
@@ -18,36 +18,10 @@ from gtalign_env.optimal.ceiling import welfare_ceiling
 from gtalign_env.optimal.frontier import Frontier, Reached
 from gtalign_env.optimal.sessions import Histories
 from gtalign_env.optimal.strategy import Place, Strategy
-from gtalign_env.registration import make_scenario
 from gtalign_env.types import ASSISTANT_MOVES
 from gtalign_env.welfare import make_welfare
 
 Figure = Callable[[str, object], None]
-
-
-def assist(**rules: Any) -> FiniteScenario:
-    """Return a session."""
-    scenario = make_scenario("assist", **rules)
-    assert isinstance(scenario, FiniteScenario)
-    return scenario
-
-
-@functools.cache
-def problem(questions: int = 1, users: str = "default", **rules: Any) -> Problem:
-    """Return a small problem."""
-    scenario = assist(questions=questions, **rules)
-    return Problem(scenario, population_kernels(users, scenario))
-
-
-CONCAVE = [
-    "cobb_douglas",
-    "cobb_douglas:weight=0.2",
-    "ces:rho=-1",
-    "egalitarian",
-    "alpha_fair:alpha=2",
-    "gini",
-    "nash_product",
-]
 
 
 def test_esr__one_exchange_by_hand() -> None:

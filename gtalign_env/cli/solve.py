@@ -13,6 +13,7 @@ from gtalign_env.cli import solve_equilibrium, solve_optimal
 from gtalign_env.cli.common import add_json, new_parser, print_json, read_options, read_value
 from gtalign_env.errors import UsageError
 from gtalign_env.registration import load, make_scenario, scenario_id
+from gtalign_env.specs import listed_specs
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -149,12 +150,7 @@ def read_pricings(text: str) -> list[str]:
         >>> read_pricings("per_token:rate_in=0.001,rate_out=0.002,subscription")
         ['per_token:rate_in=0.001,rate_out=0.002', 'subscription']
     """
-    found: list[str] = []
-    for piece in text.split(","):
-        if found and "=" in piece and ":" not in piece.partition("=")[0]:
-            found[-1] += f",{piece}"
-        else:
-            found.append(piece.strip())
+    found = listed_specs(text)
     if not all(found) or len(set(found)) < len(found):
         raise UsageError(f"--pricing: expected different policies, P or P,P, got {text!r}")
     return found

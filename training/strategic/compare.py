@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gtalign_env.errors import UsageError
+from gtalign_env.specs import listed_specs
 from gtalign_env.training.objectives import make_objective
 from gtalign_env.training.strategic.config import Config
 from gtalign_env.training.strategic.run import Run
@@ -81,12 +82,7 @@ def split_objectives(text: str) -> list[str]:
         >>> split_objectives("cobb_douglas,nash_bargaining:d_user=1,d_assistant=0.5,linear:0.9")
         ['cobb_douglas', 'nash_bargaining:d_user=1,d_assistant=0.5', 'linear:0.9']
     """
-    found: list[str] = []
-    for piece in text.split(","):
-        if found and "=" in piece and ":" not in piece.partition("=")[0]:
-            found[-1] += f",{piece}"
-        else:
-            found.append(piece.strip())
+    found = listed_specs(text)
     if len(set(found)) < len(found):
         raise UsageError(f"--compare: expected different objectives, got {text!r}")
     for one in found:
