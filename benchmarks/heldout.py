@@ -33,10 +33,12 @@ from gtalign_env.agents.users import population_kernels
 from gtalign_env.optimal import optimum
 from gtalign_env.play import versions
 from gtalign_env.registration import make_scenario
+from gtalign_env.training.measure import measure
 from gtalign_env.training.objectives import make_objective
 from gtalign_env.training.strategic import Config, Run
-from gtalign_env.training.strategic.evaluate import measure, sessions
+from gtalign_env.training.strategic.evaluate import evaluate, sessions
 from gtalign_env.training.strategic.people import MadeUp
+from gtalign_env.training.strategic.yardstick import yardstick
 
 PRICES = (
     "subscription",
@@ -126,16 +128,13 @@ def train(seed: int) -> Run:
 
 def held_out(runs: Sequence[Run]) -> list[Row]:
     """Measure the runs against everybody who was held out."""
-    scenario, rows, informed = make_scenario("gtalign/Assist-v0"), [], _knowing_the_mix()
+    rows, informed = [], _knowing_the_mix()
     for users, pricing in (*HELD_OUT, *FURTHER):
-        best = optimum(scenario, population_kernels(users, scenario, pricing), pricing=pricing).value
-        welfare = make_objective("cobb_douglas")
-        found, violations = [], 0
-        for run in runs:
-            config = dataclasses.replace(run.config, users=users, pricings=(pricing,))
-            returns, _, broken = sessions(config, run.nets, episodes=SESSIONS)
-            found.append(measure(returns, broken, welfare))
-            violations += broken
+        configs = [dataclasses.replace(run.config, users=users, pricings=(pricing,)) for run in runs]
+        best = yardstick(configs[0]).value
+        assert best is not None
+        pairs = zip(configs, runs, strict=True)
+        found = [evaluate(config, run.nets, episodes=SESSIONS) for config, run in pairs]
         rows.append(
             Row(
                 users=users,
@@ -144,7 +143,7 @@ def held_out(runs: Sequence[Run]) -> list[Row]:
                 shares=tuple(one.welfare / best for one in found),
                 errors=tuple(one.error / best for one in found),
                 knowing_the_mix=informed[users] / best if pricing == "subscription" and users in informed else None,
-                violations=violations,
+                violations=sum(one.violations for one in found),
             )
         )
     return rows
@@ -175,9 +174,11 @@ def validate(run: Run, count: int = 20) -> dict[str, float]:
             for kernel, price in kinds
         ]
     )
-    returns, met, _ = sessions(run.config, run.nets, episodes=2_000 * len(kinds), make_env=people)
+    played = sessions(run.config, run.nets, episodes=2_000 * len(kinds), make_env=people)
     welfare = make_objective("cobb_douglas")
-    reached = np.array([measure(returns[met == kind], 0, welfare).welfare for kind in range(len(kinds))])
+    reached = np.array(
+        [measure(played.returns[played.kinds == kind], 0, welfare).welfare for kind in range(len(kinds))]
+    )
     some = best >= 0.5
     shares = reached[some] / best[some]
     return {

@@ -2,9 +2,12 @@
 
     scripts/plugs                 all libraries, 20 minutes and 8 GB; writes the table
     scripts/plugs sb3 cleanrl     only these; prints their rows and leaves the page alone
+    scripts/plugs --check         runs them, and compares with the page instead of writing it
+    scripts/plugs --install       only makes the environments, for the tests marked plugs
 
 Environments are kept in GTALIGN_PLUGS, else in ~/.cache/gtalign-env/plugs. What a library cannot do is a row as well. The exit
-code is 1 when a library that has an example does not install, fails, or does not learn.
+code is 1 when a library that has an example does not install, fails, or does not learn; with --check, when the page says
+something else of what was tried (what does not install here is passed over, with the reason); with --install, never.
 """
 
 from __future__ import annotations
@@ -27,6 +30,9 @@ PAGE = ROOT / "docs" / "plugs.md"
 BEGIN, END = "<!-- plugs: written by scripts/plugs -->", "<!-- /plugs -->"
 SHOWN = ("gymnasium", "pettingzoo")
 TIMEOUT_S = 1800
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "gtalign-env", "plugs")
+HOME = Path(os.environ.get("GTALIGN_PLUGS") or _CACHE)
+NOT_HERE = "does not install: "
 HEAD = (
     "library",
     "learns",
@@ -76,16 +82,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"which libraries, of: {', '.join(PLUGS)} (default: all)"
     )
-    names = parser.parse_args(arguments).names
-    if unknown := sorted(set(names) - set(PLUGS)):
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--check", action="store_true", help="compare with docs/plugs.md instead of writing it")
+    mode.add_argument("--install", action="store_true", help="only make the environments")
+    given = parser.parse_args(arguments)
+    if unknown := sorted(set(given.names) - set(PLUGS)):
         parser.error(f"unknown library {', '.join(unknown)}; there are {', '.join(PLUGS)}")
-    results = [result for name in names or PLUGS for result in attempt(name, PLUGS[name])]
+    names = given.names or list(PLUGS)
+    if given.install:
+        for name in names:
+            if PLUGS[name].runs and (problem := install(name, PLUGS[name])):
+                say(f"{name}: {problem}")
+        return 0
+    results = [result for name in names for result in attempt(name, PLUGS[name])]
     lines = table(results)
     print("\n".join(lines))
-    if not names:
+    if given.check:
+        found = differences(results, PAGE.read_text(encoding="utf-8"))
+        for difference in found:
+            say(difference)
+        return 1 if found else 0
+    if not given.names:
         caption = f"`scripts/plugs`, {datetime.datetime.now(tz=datetime.UTC).date().isoformat()}, seed 0, {machine()}"
         PAGE.write_text(placed(PAGE.read_text(encoding="utf-8"), [caption + ":", "", *lines]), encoding="utf-8")
     return 0 if all(result["ok"] for result in results) else 1
+
+
+def install(name: str, plug: Plug) -> str:
+    """Install a library and this checkout into the library's own environment; return why that failed, or nothing."""
+    say(f"{name}: installing")
+    try:
+        python = environment(name)
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"{NOT_HERE}{error}"
+    done = run([python, "-m", "pip", "install", "--editable", str(ROOT), torch(), *plug.requires])
+    return f"{NOT_HERE}{reason(done.stdout + done.stderr)}" if done.returncode else ""
 
 
 def attempt(name: str, plug: Plug) -> list[dict[str, Any]]:
@@ -95,11 +126,9 @@ def attempt(name: str, plug: Plug) -> list[dict[str, Any]]:
         "learner": plug.learner,
         "ok": not plug.runs,
     }
-    say(f"{name}: installing")
+    if problem := install(name, plug):
+        return [{**facts, "failed": problem}]
     python = environment(name)
-    done = run([python, "-m", "pip", "install", "--editable", str(ROOT), torch(), *plug.requires])
-    if done.returncode:
-        return [{**facts, "failed": f"does not install: {reason(done.stdout + done.stderr)}"}]
     facts.update(versions(python, plug.requires[0]))
     if not plug.runs:
         return [{**facts, "failed": "installs, and has no example"}]
@@ -158,6 +187,33 @@ def placed(page: str, lines: Sequence[str]) -> str:
     return "".join([before, begin, "\n\n", "\n".join(lines), "\n\n", end, after])
 
 
+def differences(results: Sequence[Mapping[str, Any]], page: str) -> list[str]:
+    """Return where results are not what the page says: other versions, other chairs, or learned where it says failed.
+
+    Speeds and welfare are another machine's, so they are not compared. What does not install is passed over: that may be the
+    network's doing.
+    """
+    told = [[cell.strip() for cell in line.split(" | ")] for line in page.splitlines() if line.startswith("| ")]
+    rows = {(cells[0].removeprefix("| "), cells[2]): cells[3] for cells in told if len(cells) == len(HEAD)}
+    found = []
+    for result in results:
+        library, _, chairs, outcome, *_ = row(result)
+        if outcome.startswith(NOT_HERE):
+            say(f"{library}: passed over, as it {outcome}")
+            continue
+        known = rows.get((library, chairs))
+        if known is None:
+            found.append(f"{library}, {chairs}: docs/plugs.md has no such row; run scripts/plugs")
+        elif learned(known) != learned(outcome):
+            found.append(f"{library}, {chairs}: docs/plugs.md says '{known}', found '{outcome}'; run scripts/plugs")
+    return found
+
+
+def learned(outcome: str) -> bool:
+    """Return whether a cell of the table tells of a library that has learned."""
+    return " → " in outcome and "(did not learn)" not in outcome
+
+
 def reason(output: str) -> str:
     """Return what an output says of its failure: pip's conflict, else the first error, else the last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
@@ -182,8 +238,7 @@ def versions(python: str, requirement: str) -> dict[str, str]:
 
 def environment(name: str) -> str:
     """Return the interpreter of a library's own environment, made at need."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "gtalign-env", "plugs")
-    folder = Path(os.environ.get("GTALIGN_PLUGS") or cache, name)
+    folder = HOME / name
     python = folder / "bin" / "python"
     if not python.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -125,6 +125,9 @@ def finish(args: argparse.Namespace, began: float, steps: int, assistant: Act, u
         found["welfare"] = math.sqrt(max(found["user"], 0.0) * max(found["assistant"], 0.0))
         payoffs = "user {user:+.2f}, assistant {assistant:+.2f}, welfare {welfare:.2f} per session".format(**found)
         print(f"{name + ':':8} {payoffs}; violations in {found['violations']:.1%} of them")
+    print(
+        "violations: the assistant answered what it must not; nothing forbids that here (gtalign train strategic does)"
+    )
     print(f"{steps:,} steps in {seconds:.1f} s, {steps / seconds:,.0f} steps/s")
     if args.json is not None:
         args.json.write_text(json.dumps(result) + "\n", encoding="utf-8")

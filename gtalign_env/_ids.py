@@ -208,12 +208,22 @@ def register_all() -> None:
         PERSONAS.register(name, f"gtalign_env.agents.users.shipped:{name}", description=description)
     for name, (entry, description) in _ASSISTANTS.items():
         ASSISTANTS.register(name, f"gtalign_env.agents.assistants.{entry}", description=description)
+    ASSISTANTS.register(
+        "nano",
+        "gtalign_env.agents.nano:make_nano",
+        description="The small language model that comes with the package: states payoffs before it speaks; --tasks small.",
+    )
     for name, (entry, description) in _PLAYERS.items():
         PLAYERS.register(name, f"gtalign_env.agents.players.{entry}", description=description)
     BACKENDS.register(
         "transformers",
         "gtalign_env.agents.backends.transformers:TransformersBackend",
         description="A Hugging Face model or .gguf file in this process: transformers:PATH.",
+    )
+    BACKENDS.register(
+        "nano",
+        "gtalign_env.agents.nano:nano_backend",
+        description="The small model that comes with the package, in this process: nano; one of your own: nano:FOLDER.",
     )
     BACKENDS.register(
         "vllm",

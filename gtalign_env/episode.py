@@ -291,7 +291,7 @@ def iter_episodes(path: str | Path) -> Iterator[Episode]:
         raise FileFormatError(path, f"{problem}; expected episodes as written by 'gtalign run --out'")
     found = 0
     with contextlib.closing(iter_lines(path)) as lines:
-        pending: tuple[int, Exception] | None = None
+        pending: tuple[int, bytes, Exception] | None = None
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -299,8 +299,8 @@ def iter_episodes(path: str | Path) -> Iterator[Episode]:
                 episode = _decoder.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 if line.endswith(b"\n"):
-                    raise _damaged(path, number, error) from error
-                pending = (number, error)
+                    raise _damaged(path, number, line, error) from error
+                pending = (number, line, error)
                 continue
             if episode.schema != SCHEMA:
                 raise FileFormatError(path, f"expected schema {SCHEMA!r}, got {episode.schema!r}", line=number)
@@ -374,5 +374,12 @@ def _frames(path: Path) -> Iterator[tuple[bytes, int]]:
         )  # no JSON ends so: a torn frame reads as a torn line, even where nothing came out
 
 
-def _damaged(path: Path, number: int, error: Exception) -> FileFormatError:
+def _damaged(path: Path, number: int, line: bytes, error: Exception) -> FileFormatError:
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+        found = msgspec.json.decode(line)
+        if number == 1 and isinstance(found, dict) and "config" in found and "schema" not in found:
+            return FileFormatError(
+                path,
+                "this is a training log (of 'gtalign train …'), not episodes; expected what 'gtalign run --out' wrote",
+            )
     return FileFormatError(path, f"expected an episode of schema {SCHEMA!r}: {error}", line=number)

@@ -75,21 +75,32 @@ class UnknownNameError(UsageError):
         name: The name that came.
         known: The names to list.
         also: Names that would have been accepted as well (aliases): suggested when near, never listed.
+        forms: What else may be written, such as ``"FILE.py:Class"``: listed after the names.
 
     Example:
         >>> str(UnknownNameError("persona", "concize", ["concise", "detailed"]))
         "unknown persona 'concize': did you mean 'concise'? Known: concise, detailed"
     """
 
-    def __init__(self, kind: str, name: object, known: Iterable[str], *, also: Iterable[str] = ()) -> None:
+    def __init__(
+        self, kind: str, name: object, known: Iterable[str], *, also: Iterable[str] = (), forms: Iterable[str] = ()
+    ) -> None:
         self.kind = kind
         self.name = name
         self.known = sorted(known)
-        near = difflib.get_close_matches(str(name), [*self.known, *also], n=1)
+        candidates = [*self.known, *also]
+        near = difflib.get_close_matches(str(name), candidates, n=1) or _begun(str(name), candidates)
         hint = f": did you mean {near[0]!r}?" if near else "."
         listed = ", ".join(self.known[:_LISTED]) or "none"
         more = f", … ({len(self.known)} in all)" if len(self.known) > _LISTED else ""
-        super().__init__(f"unknown {kind} {name!r}{hint} Known: {listed}{more}")
+        others = "".join(f"{', or' if not place else ','} {form}" for place, form in enumerate(forms))
+        super().__init__(f"unknown {kind} {name!r}{hint} Known: {listed}{more}{others}")
+
+
+def _begun(name: str, candidates: Iterable[str]) -> list[str]:
+    """Return the one candidate that begins with the name, where it is long enough to mean something."""
+    found = [candidate for candidate in candidates if len(name) >= 3 and candidate.startswith(name)]
+    return found if len(found) == 1 else []
 
 
 class IllegalActionError(UsageError):

@@ -8,6 +8,7 @@ reasoning chain with several stages and retries, a user with a model's voice.
 from __future__ import annotations
 
 import copy
+import functools
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any
@@ -22,7 +23,7 @@ from gtalign_env.play import play_episode
 from gtalign_env.protocols import Backend, BatchPolicy, Persona, Policy
 from gtalign_env.types import UserType
 
-__all__ = ["is_batched", "play_batch"]
+__all__ = ["SeatedPersona", "is_batched", "play_batch", "seated"]
 
 Users = Persona | Callable[[np.random.Generator], Persona]
 
@@ -103,8 +104,8 @@ class _Table:
         self.env = env
         self.options = options
         self._users = users
-        self._desk, self._number = desk, number
-        self.assistant = self._seated(_copied(assistant) if not _is_shared(assistant) else assistant)
+        self._seat = functools.partial(seated, desk=desk, number=number)
+        self.assistant = self._seat(_copied(assistant) if not _is_shared(assistant) else assistant)
 
     def play(self, seed: int) -> Episode:
         """Play one episode."""
@@ -112,19 +113,26 @@ class _Table:
 
     def _draw(self, rng: np.random.Generator) -> Persona:
         persona = self._users if isinstance(self._users, Persona) else self._users(rng)
-        return _SeatedPersona(persona, self._seated)
-
-    def _seated(self, player: Policy) -> Policy:
-        """Return the player with its calls of an engine going over the desk."""
-        if _is_shared(player):
-            return GatheredPolicy(player, self._desk, self._number)  # type: ignore[arg-type]
-        backend = getattr(player, "backend", None)
-        if isinstance(backend, Backend):
-            player.backend = GatheredBackend(backend, self._desk, self._number)  # type: ignore[attr-defined]
-        return player
+        return SeatedPersona(persona, self._seat)
 
 
-class _SeatedPersona:
+def seated(player: Policy, desk: Desk[Any], number: int) -> Policy:
+    """Return a player with its calls of an engine going over the desk; one that asks none as it is.
+
+    Args:
+        player: A copy for this game alone, unless it is shared by all of them.
+        desk: Where the games meet.
+        number: Of the game.
+    """
+    if _is_shared(player):
+        return GatheredPolicy(player, desk, number)  # type: ignore[arg-type]
+    backend = getattr(player, "backend", None)
+    if isinstance(backend, Backend):
+        player.backend = GatheredBackend(backend, desk, number)  # type: ignore[attr-defined]
+    return player
+
+
+class SeatedPersona:
     """A persona whose players ask their engine over the desk."""
 
     def __init__(self, persona: Persona, seat: Callable[[Policy], Policy]) -> None:

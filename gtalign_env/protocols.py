@@ -360,6 +360,9 @@ class Generation:
     """Token ids of the prompt, where the engine knows them."""
     conversation: tuple[Mapping[str, str], ...] = ()
     """The messages that were continued; a ``Continuation`` is the last of them, from the assistant."""
+    allowed: tuple[float, ...] = ()
+    """Where the completion was held to a form, and the engine tells: for each token the log-probability, under the model's own
+    distribution, of all tokens that the form allowed there. The token was drawn with its own less this one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -43,6 +43,10 @@ def autoreset(mode: AutoresetMode | str) -> AutoresetMode:
     raise UsageError(f"autoreset_mode: expected gymnasium.vector.AutoresetMode or one of {names}, got {mode!r}")
 
 
+def _closed(call: str) -> UsageError:
+    return UsageError(f"{call} was called after close(): these games are over; make others with vector_env(…)")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Shown:
     """One game of the batch, as ``render_state`` wants it."""
@@ -112,9 +116,11 @@ class BatchedEnv(VectorEnv[Any, Any, Any], abc.ABC):
             Observations of all games, and infos of those that begin.
 
         Raises:
-            UsageError: A seed, the mask or a known option makes no sense; then nothing has changed.
+            UsageError: A seed, the mask or a known option makes no sense; then nothing has changed. Or the games were closed.
             ResetNeededError: A mask leaves out games that have never begun.
         """
+        if self.closed:
+            raise _closed("reset()")
         if options is not None and not isinstance(options, Mapping):
             raise UsageError(f"reset options: expected a dict or None, got {options!r}")
         options = dict(options or {})
@@ -135,8 +141,11 @@ class BatchedEnv(VectorEnv[Any, Any, Any], abc.ABC):
             ResetNeededError: Called before ``reset``, or with games that are over and do not begin anew of themselves.
             IllegalActionError: Actions have the wrong shape or type, one lies outside the action space, or is masked under
                 ``strict=True``; then nothing has changed.
+            UsageError: The games were closed.
         """
         if not self._ready:
+            if self.closed:
+                raise _closed("step()")
             raise ResetNeededError("step() was called before reset(): call reset() first")
         again = self._over.nonzero()[0]
         if self.autoreset_mode is AutoresetMode.DISABLED and again.size:
@@ -156,6 +165,10 @@ class BatchedEnv(VectorEnv[Any, Any, Any], abc.ABC):
             self._over = over
         self._tell_turns(infos, self._everyone)
         return self._seen(), rewards, ended, cut, infos
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Play no more; what ``close`` calls the first time."""
+        self._ready = False
 
     def render(self, game: int = 0) -> tuple[str, ...]:
         """Return one game as text, in a tuple of one.

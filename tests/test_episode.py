@@ -239,6 +239,17 @@ def test_foreign__file_is_named(tmp_path: Path, content: bytes) -> None:
         load_episodes(path)
 
 
+def test_foreign__a_training_log_is_called_one(tmp_path: Path) -> None:
+    """The file that lies beside every policy is told from a damaged record."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"config": {"steps": 9}, "command": ["gtalign", "train"]}\n{"update": 1, "steps": 9}\n')
+    with pytest.raises(FileFormatError, match=r"this is a training log \(of 'gtalign train …'\), not episodes"):
+        load_episodes(path)
+    path.write_bytes(b'{"schema": "gtalign-episode/1", "config": {}, "command": ["x"]}\n')
+    with pytest.raises(FileFormatError, match="line 1: expected an episode of schema"):
+        load_episodes(path)
+
+
 def test_foreign__a_later_schema_is_named(tmp_path: Path) -> None:
     """A file of a newer version is not half understood."""
     path = write(tmp_path / "run.jsonl", episode(1, schema="gtalign-episode/9"))

@@ -56,6 +56,13 @@ def test_unknown_name__says_so_where_nothing_is_known() -> None:
     assert str(UnknownNameError("user type", "concise", [])).endswith("Known: none")
 
 
+def test_unknown_name__lists_forms_behind_the_names() -> None:
+    """What else may be written comes last, in the order given, and is no name to be suggested."""
+    error = UnknownNameError("persona", "FILE", ["zoe", "adam"], forms=("PATH.toml", "FILE.py:Class"))
+    assert str(error) == "unknown persona 'FILE'. Known: adam, zoe, or PATH.toml, FILE.py:Class"
+    assert error.known == ["adam", "zoe"]
+
+
 @pytest.mark.parametrize(
     "error",
     [

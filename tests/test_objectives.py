@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gtalign_env.errors import UnknownNameError, UsageError
+from gtalign_env.optimal.frontier import concave
 from gtalign_env.training.objectives import AGGREGATIONS, FLOOR, OBJECTIVES, Egalitarian, make_objective
+from gtalign_env.welfare import WELFARE, make_welfare
 
 SMOOTH = [
     "user_only",
@@ -105,3 +107,50 @@ def test_make_objective__suggests_a_name() -> None:
     """A misspelt name gets the near one."""
     with pytest.raises(UnknownNameError, match="cobb_douglas"):
         make_objective("cob_douglas")
+
+
+# -- one list of names ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *OBJECTIVES,
+        "linear:0.7",
+        "linear:w=0.25",
+        "linear:weight=0.25",
+        "ces:-2",
+        "ces:rho=-2,w=0.3",
+        "cobb_douglas:w=0.3,d_user=0.5",
+        "nash_bargaining:d_user=1,d_assistant=-0.5",
+    ],
+)
+def test_names__what_train_takes_solve_takes(spec: str) -> None:
+    """The same string means the same welfare to ``train --objective`` and to ``solve --optimal --objective``."""
+    assert make_welfare(spec) == make_objective(spec).criterion()
+    assert concave(spec)[0] == make_objective(spec).criterion()
+
+
+@pytest.mark.parametrize("name", sorted(set(WELFARE) - set(OBJECTIVES)))
+def test_names__what_is_not_trained_is_said(name: str) -> None:
+    """Of welfare that is only looked at, the message says so; of other names for what is trained, it gives that name."""
+    means = {"nash_product": "nash_bargaining", "alpha_fair": "ces:rho=1-alpha", "atkinson": "ces:rho=1-epsilon"}
+    words = (
+        f"take {means[name]},"
+        if name in means
+        else f"welfare to look at .*welfare:{name}\\), not one to train; expected one of"
+    )
+    with pytest.raises(UsageError, match=f"objective '{name}': .*{words}"):
+        make_objective(name)
+
+
+@pytest.mark.parametrize(
+    ("other", "train"),
+    [("alpha_fair:3", "ces:rho=-2"), ("atkinson:2", "ces:rho=-1"), ("nash_product", "nash_bargaining")],
+)
+@given(user=st.floats(0.1, 9.0), assistant=st.floats(0.1, 9.0))
+def test_names__the_name_that_is_given_instead_is_the_same_welfare(
+    other: str, train: str, user: float, assistant: float
+) -> None:
+    """ρ is 1 − α, and 1 − ε; the product of gains has two names."""
+    assert make_objective(train).value(user, assistant) == pytest.approx(make_welfare(other)(user, assistant))

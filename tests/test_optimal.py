@@ -276,7 +276,7 @@ def test_cache__a_solution_is_read_back(tmp_path: Path, monkeypatch: pytest.Monk
     assert file.parent == tmp_path / "gtalign" / "optima"
     monkeypatch.setattr("gtalign_env.optimal.yardstick.solve", None)
     again = optimum(scenario, kernels)
-    assert again.as_dict() == first.as_dict()
+    assert again.as_dict() == {**first.as_dict(), "remembered": True}
     opening = scenario.tables.index(question="0", kind="complex", clarity="vague", exchange="0")
     played = [one.policies[0][1] for one in (first, again)]
     assert played[0].move(played[0].begin(opening)) == played[1].move(played[1].begin(opening))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gtalign_env.cli import main
-from gtalign_env.cli.solve_optimal import asking_groups
+from gtalign_env.cli.solve_report import asking_groups
+from gtalign_env.cli.solve_words import fact_lines
 from gtalign_env.types import ASSISTANT_MOVES
 
 SMALL = ["--option", "questions=1", "--users", "concise,detailed", "--sessions", "20"]
@@ -35,6 +36,9 @@ def test_solve_optimal__prints_the_whole_answer(capsys: pytest.CaptureFixture[st
         "no policy has more than",
         "in the opening:",
         "harmful, clear: DECLINE",
+        ", if the same question is simple, muddled",
+        "first, by the user's reaction to it: none: then ",
+        " of W: so much less is the optimum without it",
         "fixed:AQ_medium",
         "heuristic",
         "asking is worth",
@@ -62,12 +66,15 @@ def test_solve_optimal__json_is_consistent(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_solve_optimal__remembers(capsys: pytest.CaptureFixture[str], own_cache: Path) -> None:
-    """The second run reads the first one's file; ``--no-cache`` leaves none."""
+    """The second run reads what the first one wrote, and says so; ``--no-cache`` leaves nothing."""
     first = json.loads(solved(capsys, *SMALL, "--json"))
-    assert len(list(own_cache.rglob("*.npz"))) == 1
+    assert sorted(path.suffix for path in own_cache.rglob("*.*")) == [".json", ".npz"]
     again = json.loads(solved(capsys, *SMALL, "--json"))
-    assert (again["value"], again["seconds"]) == (first["value"], first["seconds"])
-    solved(capsys, *SMALL, "--no-cache", "--objective", "egalitarian")
+    now = {"remembered": True, "optimum_remembered": True, "seconds_in_all": again["seconds_in_all"]}
+    assert again == {**first, **now}
+    assert "remembered: it took" in solved(capsys, *SMALL)
+    assert "to solve (remembered)" in " ".join(solved(capsys, *SMALL[:-1], "21").split())
+    assert "remembered" not in solved(capsys, *SMALL, "--no-cache", "--objective", "egalitarian")
     assert len(list(own_cache.rglob("*.npz"))) == 1
 
 
@@ -117,3 +124,48 @@ def test_solve_optimal__clashes_are_refused(
 def test_asking_groups__other_games_have_none() -> None:
     """Moves that are none of the ``assist`` family's do not ask."""
     assert asking_groups(["cooperate", "defect"]) == {"answer": ["cooperate", "defect"]}
+
+
+@pytest.mark.parametrize(
+    ("objective", "words"),
+    [
+        ("user_only", "W: user_only, which is linear:weight=1.0, of the mean payoffs (ser)"),
+        ("nash_bargaining", "W: nash_bargaining, which is nash_product, of the mean payoffs (ser)"),
+        ("linear:0.25", "W: linear:weight=0.25 of the mean payoffs (ser)"),
+        ("cobb_douglas", "W: cobb_douglas of the mean payoffs (ser)"),
+    ],
+)
+def test_solve_optimal__takes_the_names_of_training(
+    objective: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An objective of ``gtalign train`` is looked up by its own name, and the page says which welfare that is."""
+    out = solved(capsys, *SMALL, "--option", "max_exchanges=1", "--objective", objective)
+    assert words in " ".join(out.split())
+
+
+@pytest.mark.parametrize("width", [70, 50])
+def test_fact_lines__what_is_wrapped_looks_like_one_entry(width: int) -> None:
+    """What goes on from an indented line stands two columns further in; no word is lost; plain lines go on where they began."""
+    said = " ".join(f"word{number}" for number in range(20))
+    lines = [line.plain for line in fact_lines([("label", said), ("", f"   {said}")], width)]
+    assert all(len(line) <= width for line in lines)
+    assert " ".join(" ".join(lines).split()) == f"label {said} {said}"
+    left = 17 if width >= 60 else 2  # narrow ones have their labels above
+    starts = [len(line) - len(line.lstrip()) for line in lines if not line.startswith("label")]
+    assert set(starts) == {left, left + 3, left + 5}
+    assert starts.count(left + 3) == 1
+
+
+def test_solve_optimal__a_game_without_scripted_people_says_who_can_come(capsys: pytest.CaptureFixture[str]) -> None:
+    """The default population does not play a matrix; the message ends in what to write."""
+    assert main(["solve", "gtalign/Matrix-v0", "--optimal"]) == 2
+    assert capsys.readouterr().err.rstrip().endswith("take the persona 'random' here (--users random)")
+
+
+def test_solve_optimal__lists_forms_behind_the_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """A persona that there is not: all names, then what else may be written."""
+    assert main(["solve", "gtalign/Assist-v0", "--optimal", "--users", "nobody"]) == 2
+    err = capsys.readouterr().err.rstrip()
+    assert err.endswith(", or PATH.toml, trained:RUN, FILE.py:Class, module:Class")
+    names = err.partition("Known: ")[2].partition(", or ")[0].split(", ")
+    assert names == sorted(names)

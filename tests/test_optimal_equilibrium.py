@@ -285,6 +285,21 @@ def test_cli__says_that_it_did_not_settle() -> None:
     assert any("--recall two" in words for _, words in equilibrium_facts(gains))
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_cli__beyond_the_tolerance_is_a_failed_check(form: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1 and a sentence, where somebody would gain more than was asked for; what was found is shown."""
+    command = ["solve", "gtalign/OddEven-v0", "--equilibrium", "--option", "rounds=1", *form]
+    assert main([*command, "--tolerance", "1e-17"]) == 1
+    told = capsys.readouterr()
+    assert "and 1e-17 was asked for (--tolerance)" in told.err
+    if form:
+        assert json.loads(told.out)["converged"] is False
+    else:
+        assert "only to so much" in told.out
+    assert main([*command, "--tolerance", "0.5"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from yardstick_parts import CONCAVE, best_of
 
 from gtalign_env.errors import UsageError
-from gtalign_env.optimal.frontier import best_mixture, concave
+from gtalign_env.optimal.frontier import Reached, best_mixture, concave
 from gtalign_env.welfare import make_welfare
 
 CLOUD = st.lists(st.tuples(st.floats(0.1, 5.0), st.floats(0.1, 5.0)), min_size=1, max_size=8)
@@ -101,3 +103,21 @@ def test_frontier__what_is_not_concave_is_refused() -> None:
 def test_frontier__knows_what_training_calls_criteria(trained: str, name: str) -> None:
     """A run of training can be looked up under the objective's own name."""
     assert concave(trained)[0] == make_welfare(name)
+
+
+@pytest.mark.parametrize("near", [(0.9, 0.1), (0.02, 0.98)])
+def test_frontier__where_it_begins_does_not_matter(near: tuple[float, float]) -> None:
+    """The first line asked about is the one given; the value is that of the four points' best mixture all the same."""
+    points = [(4.0, 0.0), (3.0, 2.0), (1.0, 2.9), (0.0, 3.0)]
+    asked = []
+
+    def oracle(weights: tuple[float, float], tolerance: float) -> Reached:
+        asked.append(weights)
+        best = max(points, key=lambda point: weights[0] * point[0] + weights[1] * point[1])
+        return Reached(weights=weights, upper=weights[0] * best[0] + weights[1] * best[1], payoffs=best)
+
+    found = best_mixture(oracle, "cobb_douglas", near=near, tolerance=1e-9)
+    assert asked[0] == near
+    # At (3, 2), U·L falls along both edges: towards (1, 2.9) by (−2)·2 + 0.9·3 < 0, towards (4, 0) by 1·2 − 2·3 < 0.
+    assert found.value == pytest.approx(math.sqrt(6.0))
+    assert found.upper == pytest.approx(math.sqrt(6.0), abs=1e-8)

@@ -228,6 +228,9 @@ def test_esr__a_bracket_has_one_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     ((_, strategy),) = found.policies
     welfare, user, assistant = followed(solved, strategy, "egalitarian")
     assert abs(welfare - found.value) < 4 * found.error
+    parts = [followed(solved, one, "egalitarian")[0] for _, one in mixed]
+    assert max(parts) - min(parts) > 0.01
+    assert welfare >= max(parts) - 1e-9
     assert (found.user, found.assistant) == pytest.approx((user, assistant), abs=1e-9)
 
 

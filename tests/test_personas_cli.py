@@ -165,9 +165,10 @@ def test_docs__the_five_minutes_work_as_written(here: Path, capsys: pytest.Captu
         assert main(arguments[1:]) == 0, (command, capsys.readouterr())
         if arguments[1:3] == ["persona", "new"]:
             (here / "grandpa.toml").write_text(card)
-    use, grudge, kernels = _blocks("python")
+    use, grudge, kernels, sulky = _blocks("python")
     (here / "grudge.py").write_text(grudge)
-    assert main(["persona", "check", "grudge.py:Grudge"]) == 0
+    (here / "sulky.py").write_text(sulky)
+    assert main(["persona", "check", "grudge.py:Grudge"]) == main(["persona", "check", "sulky.py:Sulky"]) == 0
     (here / "use.py").write_text(use)
     played = runpy.run_path("use.py")
     assert played["episode"].ended == "terminated"

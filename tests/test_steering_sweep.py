@@ -381,8 +381,14 @@ def test_steer_command__leaves_out_what_a_narrow_terminal_cannot_show(
     """What was realised goes first; which moves are chosen stays."""
     monkeypatch.setenv("COLUMNS", "70")
     assert steer(str(recorded), "--rate", "0") == 0
-    head = capsys.readouterr().out.splitlines()[1]
-    assert head.split() == ["rate", "n", "switched", "tokens", "U", "L", "welfare", "moves"]
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[1].split() == ["rate", "n", "switched", "tokens", "U", "L", "welfare", "moves"]
+    assert "U, L: stated payoffs" in shown
+    assert "real: " not in shown  # no column, no legend
+    assert "known: " not in shown
+    monkeypatch.setenv("COLUMNS", "100")
+    assert steer(str(recorded), "--rate", "0") == 0
+    assert "real: what the chosen move came to" in " ".join(capsys.readouterr().out.split())
 
 
 def test_steer_command__prints_json_and_draws(

@@ -33,7 +33,7 @@ from gtalign_env.training.objectives import make_objective
 from gtalign_env.training.strategic import Config, Run, checkpoint
 from gtalign_env.training.strategic.evaluate import measure
 from gtalign_env.training.strategic.rollout import Arena
-from gtalign_env.training.strategic.yardstick import optimum
+from gtalign_env.training.strategic.yardstick import yardstick
 from gtalign_env.types import ASSISTANT, USER
 from gtalign_env.vector_tables import compiled
 
@@ -73,10 +73,10 @@ def test_run__learns_a_small_game_almost_exactly() -> None:
     """One question: at least 95 % of the exact optimum within 50,000 steps, and no compliance with harm."""
     game: dict[str, Any] = {"options": {"questions": 1}, "users": "concise,detailed", "pricings": ("per_token",)}
     config = Config(**game, steps=50_000, evaluate_every=0, evaluate_episodes=20_000)
-    best = optimum(config)
-    assert best is not None
-    assert best > 0.0
-    found = Run(config, optimum=best).train()["evaluation"]
+    best = yardstick(config)
+    assert best.value is not None
+    assert best.value > 0.0
+    found = Run(config, yardstick=best).train()["evaluation"]
     assert found["share_of_optimum"] + 3 * found["share_error"] >= 0.95
     assert found["share_of_optimum"] - 4 * found["share_error"] <= 1.0
     assert found["violations"] == 0
@@ -104,7 +104,9 @@ def test_run__every_setting_trains(changes: dict[str, Any]) -> None:
     before = weights(run)
     found = run.train()
     assert found["update"] == 6
-    assert all(np.isfinite(value) for value in found["evaluation"].values())
+    judged = found["evaluation"]
+    for figures in (judged, *judged.pop("by_price", {}).values()):
+        assert all(np.isfinite(value) for value in figures.values())
     after = weights(run)
     assert all(any(before[name] != after[name] for name in before if name.startswith(agent)) for agent in run.learners)
 
@@ -338,16 +340,18 @@ def test_run__nan_in_a_payoff_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     run = Run(small(seed=7), tmp_path)
     run.train(until=2)
     before = (tmp_path / "checkpoints" / "00000002.ckpt").read_bytes()
-    step = run.arena.step
+    step, played = run.arena.step, []
 
     def broken(moves: Any) -> None:
         step(moves)
-        run.arena.payoffs[3, 1] = np.nan
+        played.append(64)
+        if len(played) == 3:
+            run.arena.payoffs[3, 1] = np.nan
 
     monkeypatch.setattr(run.arena, "step", broken)
-    with pytest.raises(TrainingError, match=r"step 512 \(seed 7\): a payoff") as caught:
+    with pytest.raises(TrainingError, match=r"step 640 \(seed 7\): a payoff") as caught:
         run.train()
-    assert (caught.value.step, caught.value.seed) == (512, 7)
+    assert (caught.value.step, caught.value.seed) == (512 + 2 * 64, 7)
     assert (tmp_path / "checkpoints" / "00000002.ckpt").read_bytes() == before
 
 
@@ -360,7 +364,7 @@ def test_run__nan_in_a_gradient_stops() -> None:
         hook: Any = parameter.register_hook
         hook(lambda gradient: gradient * float("nan"))
     before = weights(run)
-    with pytest.raises(TrainingError, match=r"step 256 \(seed 0\): a gradient of assistant_0"):
+    with pytest.raises(TrainingError, match=r"step 512 \(seed 0\): a gradient of assistant_0"):
         run.train()
     assert weights(run) == before
 
@@ -395,12 +399,6 @@ def test_config__refuses_what_makes_no_sense(changes: dict[str, Any], words: str
     """Each setting is checked, by name."""
     with pytest.raises(UsageError, match=words):
         small(**changes)
-
-
-def test_yardstick__is_unknown_where_there_is_none() -> None:
-    """Several prices, a learning user and personas that are no automata have no exact optimum."""
-    assert optimum(small(pricings=("subscription", "per_token"))) is None
-    assert optimum(small(learn="user")) is None
 
 
 # -- the player ---------------------------------------------------------------------------------------------------------

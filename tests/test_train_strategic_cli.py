@@ -41,10 +41,11 @@ def test_train__writes_a_run_that_plays(tmp_path: Path, capsys: pytest.CaptureFi
     assert train(*QUICK, "--out", str(folder), "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["steps"] == 1024
-    assert 0.0 < found["optimum"] < 1.0
+    assert 0.0 < found["yardstick"]["optimum"] < 1.0
     config = json.loads((folder / "config.json").read_text())
     assert config["command"][:3] == ["gtalign", "train", "strategic"]
     assert config["config"]["games"] == 64
+    assert config["yardstick"] == found["yardstick"]
     assert "torch" in config["versions"]
     assert {path.name for path in folder.iterdir()} == {"config.json", "metrics.jsonl", "checkpoints", "policy.pt"}
     assert (
@@ -74,7 +75,7 @@ def test_train__resumes_by_its_own_settings(tmp_path: Path, capsys: pytest.Captu
     assert train("--resume", str(tmp_path)) == 0
     assert "likeliest moves" in capsys.readouterr().out
     assert train("--resume", str(tmp_path), "--steps", "5") == 2
-    assert "--steps" in capsys.readouterr().err
+    assert "expected more than the run's 1,024" in capsys.readouterr().err
 
 
 def test_train__compares_objectives(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,21 +99,33 @@ def test_train__compares_objectives(capsys: pytest.CaptureFixture[str], monkeypa
     assert train(*quick) == 0
     shown = capsys.readouterr().out
     assert all(f"{row['welfare']:.4f}" in shown for row in rows)
-    assert "of the optimum" in shown
+    assert "of optimum" in shown
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--objective", "cob_douglas"], "cobb_douglas"),
+        (["--objective", "cob_douglas"], "did you mean 'cobb_douglas'"),
+        (["--objective", "cobb"], "did you mean 'cobb_douglas'"),
         (["--set", "nonsense=1"], "no setting 'nonsense'"),
         (["--learn", "both", "--opponent", "population"], "self or pool"),
         (["--scenario", "gtalign/Asist-v0"], "gtalign/Assist-v0"),
-        (["--scenario", "gtalign/AssistText-v0"], "not compiled"),
+        (["--scenario", "gtalign/AssistText-v0"], "game of moves"),
         (["--users", "concize"], "concise"),
         (["--log", "tensorboard"], "--out"),
         (["--compare", "cobb_douglas,cobb_douglas"], "different objectives"),
         (["--resume", "no/such/run"], "is missing"),
+        (["--resume", "no/such/run", "--seed", "3"], "--seed: a run goes on by its own settings"),
+        (["--resume", "no/such/run", "--set", "width=4"], "--set: a run goes on by its own settings"),
+        (["--seeds", "3"], "--compare"),
+        (["--compare", "user_only", "--seed", "3"], "--seeds N"),
+        (["--compare", "user_only", "--learn", "user"], "does not learn"),
+        (["--learn", "both", "--users", "concise"], "--option users"),
+        (["--learn", "user", "--users", "concise"], "--option users"),
+        (["--learn", "both", "--assistant", "heuristic"], "both chairs learn"),
+        (["--assistant", "heuristic"], "--learn user"),
+        (["--user-objective", "user_only"], "--learn user"),
+        (["--learn", "user", "--safety", "penalty"], "does not learn"),
     ],
     ids=str,
 )
@@ -131,7 +144,7 @@ def test_split_objectives__keeps_settings_together() -> None:
 
 
 def test_metrics_file__drops_what_a_checkpoint_does_not_know(tmp_path: Path) -> None:
-    """Lines of later updates and a line that was cut short go; the header stays. Numbers that are none become null."""
+    """Lines of later updates and a line that was cut short go; the header is the run's. Numbers that are none become null."""
     path = tmp_path / "metrics.jsonl"
     file = MetricsFile(path, {"config": {}})
     for update in (1, 2, 3):
@@ -140,7 +153,7 @@ def test_metrics_file__drops_what_a_checkpoint_does_not_know(tmp_path: Path) -> 
     path.write_text(path.read_text() + '{"upd')
     MetricsFile(path, {"config": "new"}, update=2).close()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert lines == [{"config": {}}, {"update": 1, "loss": None}, {"update": 2, "loss": None}]
+    assert lines == [{"config": "new"}, {"update": 1, "loss": None}, {"update": 2, "loss": None}]
 
 
 def test_make_tracker__says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

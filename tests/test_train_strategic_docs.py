@@ -14,11 +14,12 @@ import pytest
 
 pytest.importorskip("torch")
 
-from gtalign_env.cli import bench
+from gtalign_env.cli import bench, train
+from gtalign_env.cli import eval as eval_verb
 from gtalign_env.cli.common import Parser
-from gtalign_env.cli.train import add_parser
 from gtalign_env.training.objectives import OBJECTIVES
 from gtalign_env.training.strategic import Config
+from gtalign_env.training.yardstick import Unknown
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/training.md"
@@ -33,12 +34,21 @@ def test_docs__examples_of_the_page_on_training_run() -> None:
 
 def test_docs__commands_of_the_page_on_training_are_commands() -> None:
     """Each can be read by the program: no option is named that there is not."""
-    commands = re.findall(r"gtalign train ([^`\n]*)", PAGE.read_text(encoding="utf-8"))
+    commands = re.findall(r"gtalign (train|eval) ([^`\n]*)", PAGE.read_text(encoding="utf-8"))
+    assert {verb for verb, _ in commands} == {"train", "eval"}
     assert len(commands) > 4
-    for command in commands:
+    for verb, command in commands:
         parser = Parser(prog="gtalign")
-        add_parser(parser.add_subparsers())
-        parser.parse_args(["train", *shlex.split(command)])  # ends the program where it cannot be read
+        verbs = parser.add_subparsers()
+        for module in (train, eval_verb):
+            module.add_parser(verbs)
+        parser.parse_args([verb, *shlex.split(command)])  # ends the program where it cannot be read
+
+
+def test_docs__the_page_on_training_names_every_reason_for_no_optimum() -> None:
+    """In its table."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert {reason.value for reason in Unknown if f"| `{reason.value}` |" not in page} == set()
 
 
 def test_docs__the_page_on_training_names_every_objective() -> None:

@@ -71,11 +71,24 @@ def test_run__trains_on_made_up_people(people: MadeUp) -> None:
     run = Run(tiny(), make_env=people)
     run.advance()
     run.advance()
-    returns, kinds, violations = sessions(run.config, run.nets, episodes=128, make_env=people)
-    assert returns.shape == (128, 2)
-    assert set(kinds.tolist()) <= set(range(8))
-    assert violations == 0
+    played = sessions(run.config, run.nets, episodes=128, make_env=people)
+    assert played.returns.shape == (128, 2)
+    assert set(played.kinds.tolist()) <= set(range(8))
+    assert np.array_equal(played.prices, played.kinds // 4)
+    assert not played.violations.any()
     assert np.isfinite(evaluate(run.config, run.nets, episodes=64).welfare)
+
+
+def test_run__is_evaluated_in_its_own_games(people: MadeUp) -> None:
+    """The figures are those of its own people, at each of their prices, and not of the settings' population."""
+    run = Run(tiny(users="expert"), make_env=people)
+    found = run.evaluate(episodes=128)
+    played = sessions(run.config, run.nets, episodes=128, make_env=people)
+    means = {price: played.returns[played.prices == number].mean(axis=0) for number, price in enumerate(PRICES)}
+    assert set(found.by_price) == set(PRICES)
+    for price, one in found.by_price.items():
+        assert (one.user, one.assistant) == pytest.approx(tuple(means[price]))
+    assert found.user == pytest.approx(np.mean([mean[0] for mean in means.values()]))
 
 
 def test_arena__kinds_are_those_of_the_episode_that_was_played(people: MadeUp) -> None:

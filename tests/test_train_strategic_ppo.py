@@ -5,56 +5,17 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from gtalign_env.training.strategic import Config
+from learner_parts import pair, played, rows, seated
+
 from gtalign_env.training.strategic.ppo import Learner
-from gtalign_env.training.strategic.rollout import Arena
 from gtalign_env.training.strategic.selfplay import Pool
 from gtalign_env.types import AGENTS, ASSISTANT, USER
-
-SMALL: dict[str, Any] = {
-    "options": {"questions": 1},
-    "users": "concise,detailed",
-    "games": 64,
-    "horizon": 4,
-    "minibatches": 1,
-    "epochs": 1,
-    "width": 16,
-}
-
-
-def seated(agent: str = ASSISTANT, **changes: Any) -> tuple[Config, Arena, Learner]:
-    """Return a learner at its games, which have begun."""
-    torch.manual_seed(0)
-    config = Config(**{**SMALL, **changes})
-    arena = Arena(config)
-    arena.reset(0)
-    return config, arena, Learner(config, arena, agent)
-
-
-def played(**changes: Any) -> tuple[Arena, Learner]:
-    """Return a learner that has just played a block."""
-    config, arena, learner = seated(**changes)
-    rng = np.random.default_rng(0)
-    learner.begin()
-    for t in range(config.horizon):
-        arena.step({ASSISTANT: learner.act(t, arena, rng)})
-        learner.receive(t, arena)
-    learner.end(arena)
-    return arena, learner
-
-
-def rows(learner: Learner, advantages: np.ndarray[Any, Any]) -> list[Any]:
-    """Return a block of play as ``_descend`` takes it, with these advantages, and values that need no change."""
-    targets = learner.values[:-1].copy()
-    arrays = [learner.fed, learner.hidden, learner.legal, learner.starts, learner.moves, learner.chances]
-    return [torch.from_numpy(array) for array in (*arrays, advantages.astype(np.float32), targets)]
 
 
 def entropy_of(learner: Learner) -> float:
@@ -141,17 +102,15 @@ def test_learn__looks_at_its_own_games_alone() -> None:
         _, learner = played()
         if spoiled:
             learner.fed[:, 1::2] = np.nan
-        learner.learn(0.0, np.random.default_rng(1), step=0, games=own)
+        learner.own = own
+        learner.learn(0.0, np.random.default_rng(1), step=0)
         found.append(copy.deepcopy(learner.net.state_dict()))
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
 def test_pool__past_versions_play_their_games() -> None:
     """A past version that always leaves, or always asks, does so in its quarter of the games, and nowhere else."""
-    config = Config(**{**SMALL, "learn": "both", "opponent": "pool"})
-    arena = Arena(config)
-    arena.reset(0)
-    learners = {agent: Learner(config, arena, agent) for agent in AGENTS}
+    arena, learners = pair()
     pool = Pool(learners, arena.games)
     favourite = {USER: 10, ASSISTANT: 6}
     current = {agent: copy.deepcopy(learner.net.state_dict()) for agent, learner in learners.items()}

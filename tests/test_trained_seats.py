@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from gtalign_env.env import parallel_env
 from gtalign_env.errors import RenderModeError, UnknownNameError, UsageError
 from gtalign_env.optimal import optimum
 from gtalign_env.play import play_episode
+from gtalign_env.testing import check_persona, check_policy
 from gtalign_env.training.strategic import Config, Run
-from gtalign_env.types import USER
+from gtalign_env.types import AGENTS, USER
 
 SMALL: dict[str, Any] = {
     "options": {"questions": 1},
@@ -38,12 +40,40 @@ SMALL: dict[str, Any] = {
 }
 
 
+GAME = functools.partial(parallel_env, "assist", questions=1)
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a run in which both sides have learned a little."""
     folder = tmp_path_factory.mktemp("runs") / "both"
     Run(Config(**SMALL, learn="both", opponent="self"), folder).train()
     return folder
+
+
+@pytest.fixture(scope="module")
+def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the same with networks that remember."""
+    folder = tmp_path_factory.mktemp("runs") / "recurrent"
+    Run(Config(**SMALL, learn="both", opponent="self", input="recurrent"), folder).train()
+    return folder
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("form", ["history", "recurrent"])
+def test_check_policy__passes_learned_players(agent: str, form: str, both: Path, recurrent: Path) -> None:
+    """In either chair, with and without memory, whether it takes the likeliest move or draws: it keeps every rule of a player."""
+    run = both if form == "history" else recurrent
+    for greedy in (True, False):
+        report = check_policy(lambda greedy=greedy: TrainedPlayer(run, greedy=greedy), GAME, agent=agent)  # type: ignore[misc]
+        assert report.ok
+        assert not report.skipped
+
+
+def test_check_persona__passes_a_learned_user(both: Path) -> None:
+    """As a persona, too: it has no type of its own, and keeps what the scenario has drawn to itself."""
+    (persona,) = population(f"trained:{both}").personas
+    assert check_persona(persona, env_fns=[GAME]).ok
 
 
 def test_population__seats_a_learned_user(both: Path) -> None:

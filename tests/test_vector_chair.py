@@ -224,11 +224,12 @@ def test_vector_chair__pins_who_comes_what_is_asked_and_what_it_costs() -> None:
 
 def test_vector_chair__draws_kinds_by_their_shares_when_a_name_is_pinned() -> None:
     """Several kinds may share a name: they come as often, among themselves, as they would without the pin."""
-    batch = chair("assist", 4000, agent=ASSISTANT, users="hurried=1,concise=3")
+    batch = chair("assist", 4000, agent=ASSISTANT, users="hurried=3,random=1")  # "random" is sometimes hurried, too
     crowd = batch.crowd
     assert crowd is not None
     batch.reset(seed=0, options={"user_type": "hurried"})
     named = np.array([theta.name == "hurried" for theta in crowd.user_types])
+    assert named.sum() == 2
     shares = np.array([kernel.share for kernel in crowd.kernels]) * named
     found = np.bincount(crowd.kind, minlength=len(named)) / 4000
     expected = shares / shares.sum()

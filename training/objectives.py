@@ -14,6 +14,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -23,7 +24,7 @@ from numpy.typing import ArrayLike
 
 from gtalign_env.errors import UsageError
 from gtalign_env.specs import from_spec
-from gtalign_env.welfare import Criterion, criteria
+from gtalign_env.welfare import WELFARE, Criterion, criteria
 
 __all__ = [
     "AGGREGATIONS",
@@ -307,6 +308,9 @@ def make_objective(objective: str | Objective, aggregation: str | None = None) -
     """
     if isinstance(objective, str):
         name, colon, settings = objective.partition(":")
+        _refuse_untrained(name.strip())
+        settings = ",".join(re.sub(r"^\s*weight\s*=", "w=", part) for part in settings.split(","))
+        objective = f"{name}{colon}{settings}"
         first = {"linear": "w", "ces": "rho"}.get(name.strip())
         if first is not None and settings and "=" not in settings.partition(",")[0]:
             objective = f"{name}{colon}{first}={settings}"
@@ -316,3 +320,18 @@ def make_objective(objective: str | Objective, aggregation: str | None = None) -
     if not isinstance(made, Objective):
         raise UsageError(f"objective: expected a name as in 'ces:rho=-1' or an Objective, got {objective!r}")
     return made if aggregation is None else dataclasses.replace(made, aggregation=aggregation)
+
+
+def _refuse_untrained(name: str) -> None:
+    """Refuse welfare that there is no gradient for, and say what is meant where it goes by another name."""
+    if name in OBJECTIVES or name not in WELFARE:
+        return
+    others = {"nash_product": "nash_bargaining", "alpha_fair": "ces:rho=1-alpha", "atkinson": "ces:rho=1-epsilon"}
+    if name in others:
+        raise UsageError(
+            f"objective {name!r}: take {others[name]}, which is the same welfare; known: {', '.join(OBJECTIVES)}"
+        )
+    raise UsageError(
+        f"objective {name!r}: a welfare to look at (gtalign solve --criterion welfare:{name}), not one to train; expected one of "
+        f"{', '.join(OBJECTIVES)}"
+    )

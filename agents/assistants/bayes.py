@@ -13,12 +13,14 @@ import numpy as np
 from gtalign_env.agents.users.kernel import population_kernels
 from gtalign_env.errors import UsageError
 from gtalign_env.finite import FiniteScenario
+from gtalign_env.kernels import UserKernel
 from gtalign_env.optimal import Optimum, optimum
 from gtalign_env.optimal.strategy import Place, Strategy
 from gtalign_env.protocols import Scenario
+from gtalign_env.spaces import ASSIST_LAYOUT
 from gtalign_env.types import Role
 
-__all__ = ["BayesAssistant"]
+__all__ = ["BayesAssistant", "expecting"]
 
 _SETTINGS = ("objective", "users", "aggregation", "tolerance", "pricing")
 _PATIENCE = 2.0
@@ -105,7 +107,7 @@ class BayesAssistant:
             return
         given = self._given
         pricing = given["pricing"] or scenario.pricing
-        kernels = population_kernels(given["users"], scenario, pricing)
+        kernels = self._expected(scenario, pricing)
         self.optimum = optimum(
             scenario,
             kernels,
@@ -117,6 +119,18 @@ class BayesAssistant:
             progress=_Teller(scenario.name),
         )
         self._scenario = scenario
+
+    def _expected(self, scenario: FiniteScenario, pricing: Any) -> tuple[UserKernel, ...]:
+        """Return who is expected; the error says what to do where those who come cannot be."""
+        users = self._given["users"]
+        try:
+            return population_kernels(users, scenario, pricing)
+        except UsageError as error:
+            if users is None:
+                raise
+            known = scenario.layout == ASSIST_LAYOUT
+            others = "; against the default mix, whoever comes: bayes:users=default" if known else ""
+            raise UsageError(f"assistant {self.name!r} has to know what its users do: {error}{others}") from error
 
     def reset(self, seed: int) -> None:
         """Begin a new episode."""
@@ -169,6 +183,25 @@ class _Teller:
             self.told = True
             sys.stderr.write(f"gtalign: solving {self.name!r} for the best assistant, once …\n")
             sys.stderr.flush()
+
+
+def expecting(spec: str, users: str) -> str:
+    """Return an assistant's spec, in which a ``bayes`` that names no users expects those who come.
+
+    Args:
+        spec: Any assistant.
+        users: Who comes, as ``population`` takes it.
+
+    Example:
+        >>> expecting("bayes", "concise=2,expert"), expecting("bayes:objective=egalitarian", "expert")
+        ('bayes:users=concise=2,expert', 'bayes:objective=egalitarian,users=expert')
+        >>> expecting("bayes:users=default", "expert"), expecting("bayes", "default"), expecting("heuristic", "expert")
+        ('bayes:users=default', 'bayes', 'heuristic')
+    """
+    name, _, settings = spec.partition(":")
+    if name != "bayes" or users in ("", "default") or "users" in _read(settings):
+        return spec
+    return f"bayes:{settings},users={users}" if settings else f"bayes:users={users}"
 
 
 def _read(settings: str) -> dict[str, str]:

@@ -158,6 +158,8 @@ class LLMAssistant:
         call["conversation"] = [dict(turn) for turn in generation.conversation]
         call["prompt_ids"], call["token_ids"] = list(generation.prompt_ids), list(generation.token_ids)
         call["logprobs"] = [round(logprob, _DECIMALS) for logprob in generation.logprobs]
+        if not call["allowed"]:  # a reply is held to no form
+            del call["allowed"]
         tokens = len(generation.token_ids) or self.backend.count_tokens(
             generation.text
         )  # not every engine tells its ids

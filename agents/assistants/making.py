@@ -57,9 +57,8 @@ def make_assistant(spec: str | Policy, **options: Any) -> Policy:
         return _call(load(_LLM), spec, options, spec)
     if is_python_spec(spec) or colon:
         return _as_policy(load_object(spec, wanted=("reset", "act")), spec, options)
-    models = [f"{backend}:MODEL" for backend in BACKENDS]
-    known = {*ASSISTANTS, *PLAYERS, *models, "chain:BACKEND:MODEL", "FILE.py:Class"}
-    raise UnknownNameError("assistant or player", spec, known)
+    forms = [*(f"{backend}:MODEL" for backend in BACKENDS), "chain:BACKEND:MODEL", "FILE.py:Class"]
+    raise UnknownNameError("assistant or player", spec, {*ASSISTANTS, *PLAYERS}, forms=forms)
 
 
 def _as_policy(thing: Any, spec: str, options: dict[str, Any]) -> Policy:

@@ -33,6 +33,7 @@ class TrainedPlayer:
 
     Raises:
         FileFormatError: There is no policy, or the file is none.
+        UsageError: No run is named.
         MissingExtraError: PyTorch is not installed.
 
     Example:
@@ -42,6 +43,8 @@ class TrainedPlayer:
     """
 
     def __init__(self, run: str | Path = "", *, greedy: bool = True) -> None:
+        if not str(run):
+            raise UsageError("trained: expected the folder of a run behind a colon, as in trained:runs/first")
         path = Path(run)
         self._path = path if path.suffix == ".pt" else path / "policy.pt"
         self.name = f"trained:{run}"
@@ -59,8 +62,11 @@ class TrainedPlayer:
             saved = self._torch.load(self._path, weights_only=True, map_location="cpu")
         except FileNotFoundError:
             raise FileFormatError(self._path, "is missing: expected the folder of a run of 'gtalign train …'") from None
-        except Exception as error:
-            raise FileFormatError(self._path, f"is no policy of a run: {error}") from error
+        except Exception as error:  # PyTorch's own advice is to trust the file, which would run whatever is in it
+            raise FileFormatError(
+                self._path,
+                "is no policy of a run: it is damaged, or another file than 'gtalign train strategic' has written",
+            ) from error
         if not isinstance(saved, dict) or saved.get("format") != 1 or not isinstance(saved.get("players"), dict):
             raise FileFormatError(self._path, "is no policy of a run of 'gtalign train strategic'")
         return saved

@@ -24,7 +24,8 @@ def make_backend(spec: str | Backend, **options: Any) -> Backend:
     """Build a backend from ``"name:what"``; a ready-made backend comes back as it is.
 
     Args:
-        spec: ``"transformers:PATH"``, ``"fake:echo"``, …: a registered name and what that backend should run.
+        spec: ``"transformers:PATH"``, ``"fake:echo"``, …: a registered name and what that backend should run; ``"nano"``, which
+            brings its own model, also stands alone.
         options: Keyword arguments of the backend, e.g. ``device="cuda"``.
 
     Returns:
@@ -49,18 +50,25 @@ def make_backend(spec: str | Backend, **options: Any) -> Backend:
     name, colon, what = spec.partition(":")
     if name not in BACKENDS:
         raise UnknownNameError("backend", name, BACKENDS)
-    if not colon or not what:
+    factory = BACKENDS.get(name)
+    given = (what,) if what else ()
+    if not given and (colon or not _runs_alone(factory)):
         raise UsageError(
             f"backend {spec!r}: expected '{name}:' and what it should run, e.g. {_EXAMPLES.get(name, name)!r}"
         )
     _refuse_options_in(name, what)
-    factory = BACKENDS.get(name)
     try:
-        inspect.signature(factory).bind(what, **options)
+        inspect.signature(factory).bind(*given, **options)
     except TypeError as error:
         raise UsageError(f"backend {spec!r}: {error}") from None
-    made: Backend = factory(what, **options)
+    made: Backend = factory(*given, **options)
     return made
+
+
+def _runs_alone(factory: Any) -> bool:
+    """Return whether an engine brings a model of its own."""
+    first = next(iter(inspect.signature(factory).parameters.values()), None)
+    return first is not None and first.default is not inspect.Parameter.empty
 
 
 def _refuse_options_in(name: str, what: str) -> None:

@@ -36,6 +36,8 @@ class Row:
     """The grammar that it is held to."""
     tokens: list[int] = dataclasses.field(default_factory=list)
     logprobs: list[float] = dataclasses.field(default_factory=list)
+    allowed: list[float] = dataclasses.field(default_factory=list)
+    """See ``Generation.allowed``."""
     reason: str = ""
     """Why it ended; empty while it goes on."""
     error: str = ""
@@ -74,12 +76,20 @@ class Picker(LogitsProcessor):  # type: ignore[misc, unused-ignore]
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """Return scores that leave one token possible in each row; ``scores`` is (B, V), float32."""
-        chosen = self._choose(self._guided(scores))  # (B,)
-        logprobs = torch.log_softmax(scores, dim=-1).gather(1, chosen[:, None])[:, 0]  # (B,)
-        for row, token, logprob in zip(self.rows, chosen.tolist(), logprobs.tolist(), strict=True):
-            if not row.reason:
-                self._write(row, token, logprob)
+        chosen = self.pick(scores)
         return torch.full_like(scores, -torch.inf).scatter_(1, chosen[:, None], 0.0)
+
+    def pick(self, scores: Any) -> Any:
+        """Choose a token for each row, write it down, and return all of them, (B,); ``scores`` is (B, V), float32."""
+        guided = self._guided(scores)
+        chosen = self._choose(guided)  # (B,)
+        whole = scores.logsumexp(dim=-1)  # (B,)
+        logprobs = scores.gather(1, chosen[:, None])[:, 0] - whole  # (B,)
+        allowed = [0.0] * len(self.rows) if guided is scores else (guided.logsumexp(dim=-1) - whole).tolist()
+        for row, token, logprob, left in zip(self.rows, chosen.tolist(), logprobs.tolist(), allowed, strict=True):
+            if not row.reason:
+                self._write(row, token, logprob, left)
+        return chosen
 
     def _guided(self, scores: Any) -> Any:
         """Leave only what a row's grammar allows; the log-probabilities stay those of the free model."""
@@ -104,13 +114,14 @@ class Picker(LogitsProcessor):  # type: ignore[misc, unused-ignore]
         target = torch.tensor(draws, dtype=total.dtype, device=total.device)[:, None] * total[:, -1:]
         return torch.searchsorted(total, target, right=True).clamp_(max=total.shape[-1] - 1)[:, 0]
 
-    def _write(self, row: Row, token: int, logprob: float) -> None:
+    def _write(self, row: Row, token: int, logprob: float, allowed: float) -> None:
         if not np.isfinite(logprob):
             row.reason, row.error = "error", "the model's scores are not finite numbers: its weights may be damaged"
             return
         row.tokens.append(token)
         row.logprobs.append(logprob)
         if row.guide is not None:
+            row.allowed.append(min(allowed, 0.0))
             row.guide.accept(token)
         if row.guide is not None and row.guide.error:
             row.reason, row.error = "error", f"the grammar engine gave up: {row.guide.error}"

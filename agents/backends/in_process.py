@@ -49,6 +49,8 @@ class Sampled(NamedTuple):
     """``"stop"``, ``"length"`` or ``"error"``."""
     error: str = ""
     seconds: float = 0.0
+    allowed: Sequence[float] = ()
+    """See ``Generation.allowed``."""
 
 
 class InProcessBackend(abc.ABC):
@@ -175,6 +177,7 @@ class InProcessBackend(abc.ABC):
             text=text,
             token_ids=tuple(sampled.tokens),
             logprobs=tuple(sampled.logprobs),
+            allowed=tuple(sampled.allowed),
             finish_reason="error" if error else sampled.reason,
             prompt_tokens=len(job.prompt.ids),
             prompt=job.prompt.text,

@@ -6,9 +6,10 @@ What holds:
   the call; not on its place, its neighbours or ``batch_size``.
 * That is exact as far as the model's own arithmetic is. A matrix product may round differently in batches of
   different shape: about 1e-6 in float32, 1e-2 in bfloat16. A row can then differ where two tokens are closer than that.
+* What was read is kept in memory, so that a chain goes on, and a conversation comes again, without being read anew (``running``).
 * torch's global generator is neither read nor written.
 * Held to a JSON schema, a row's text fits it, in the short form of ``json_grammar``; its log-probabilities are those of the
-  free model. It ends with the last bracket, without an end token.
+  free model, and how likely all that was allowed was stands beside them. It ends with the last bracket, without an end token.
 * Failures are data: a row that fails comes back with ``finish_reason="error"``, and the others come back whole.
 """
 
@@ -16,13 +17,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gtalign_env.agents.backends.constraints import Grammars, Guide
 from gtalign_env.agents.backends.in_process import InProcessBackend, Job, Sampled, end_tokens
 from gtalign_env.agents.backends.loading import Loaded, load_model, quiet
 from gtalign_env.errors import MissingExtraError, ModelError, UsageError
 from gtalign_env.protocols import Sampling
+
+if TYPE_CHECKING:
+    from gtalign_env.agents.backends.decoding import Picker, Row
 
 __all__ = ["Loaded", "TransformersBackend"]
 
@@ -93,6 +97,9 @@ class TransformersBackend(InProcessBackend):
         pad = self.tokenizer.pad_token_id
         self._pad: int = pad if pad is not None else min(self._ends, default=0)
         settings: Any = GenerationConfig  # not annotated in transformers
+        from gtalign_env.agents.backends.running import Runner
+
+        self._runner = Runner(self.model, pad=self._pad) if Runner.fits(self.model) else None
         self._greedy = settings(do_sample=False, num_beams=1, use_cache=True, pad_token_id=self._pad)
 
     def _run(self, jobs: list[Job], sampling: Sampling) -> list[tuple[Job, Sampled]]:
@@ -122,16 +129,16 @@ class TransformersBackend(InProcessBackend):
         try:
             return self._batch(batch, sampling), None
         except Exception as error:  # noqa: BLE001 - a failure of the model is data
+            self.forget()
             return [], error.with_traceback(None)
 
     def _batch(self, batch: list[Job], sampling: Sampling) -> list[Sampled]:
         import torch
 
-        from gtalign_env.agents.backends.decoding import Picker, Row, Stopper
+        from gtalign_env.agents.backends.decoding import Picker, Row
 
         started = time.perf_counter()
         rows = [Row(seed=job.seed, limit=job.limit, guide=self._guide(sampling)) for job in batch]
-        ids, mask = self._padded([job.prompt.ids for job in batch])
         ends, stops = self._ends_for(sampling), self._stops_for(sampling)
         picker = Picker(rows, sampling, ends=ends, stops=stops, decode=self._decode)
         saved, training = self.model.generation_config, [part for part in self.model.modules() if part.training]
@@ -139,19 +146,37 @@ class TransformersBackend(InProcessBackend):
         self.model.eval()
         try:
             with torch.inference_mode(), quiet():
-                self.model.generate(
-                    input_ids=ids,
-                    attention_mask=mask,
-                    max_new_tokens=max(job.limit for job in batch),
-                    logits_processor=[picker],
-                    stopping_criteria=[Stopper(rows)],
-                )
+                self._write(batch, rows, picker)
         finally:
             self.model.generation_config = saved
             for part in training:  # each by itself: parts of a model that is trained may be frozen
                 part.training = True
         seconds = time.perf_counter() - started
-        return [Sampled(row.tokens, row.logprobs, row.reason or "length", row.error, seconds) for row in rows]
+        return [
+            Sampled(row.tokens, row.logprobs, row.reason or "length", row.error, seconds, row.allowed) for row in rows
+        ]
+
+    def _write(self, batch: list[Job], rows: list[Row], picker: Picker) -> None:
+        """Run the model until every row has ended."""
+        limit = max(job.limit for job in batch)
+        if self._runner is not None:
+            self._runner.run([job.prompt.ids for job in batch], rows, picker, limit)
+            return
+        from gtalign_env.agents.backends.decoding import Stopper
+
+        ids, mask = self._padded([job.prompt.ids for job in batch])
+        self.model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=limit,
+            logits_processor=[picker],
+            stopping_criteria=[Stopper(rows)],
+        )
+
+    def forget(self) -> None:
+        """Forget what was read: results then follow from what is asked from now on alone, to the last digit."""
+        if self._runner is not None:
+            self._runner.memory.clear()
 
     def _guide(self, sampling: Sampling) -> Guide | None:
         return self._grammars.guide(sampling.json_schema) if sampling.json_schema else None

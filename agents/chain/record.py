@@ -116,6 +116,8 @@ def _stage(stage: Stage, whole: Sequence[int]) -> dict[str, Any]:
         "seconds": made.seconds,
         "error": made.error,
     }
+    if made.allowed:
+        record["allowed"] = [round(logprob, _DECIMALS) for logprob in made.allowed]
     if tuple(whole[:start]) != made.prompt_ids:
         record["prompt_ids"] = list(made.prompt_ids)
     return record

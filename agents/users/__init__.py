@@ -3,6 +3,7 @@
 from gtalign_env.agents.users.card import Card, Character, TypeEntry, Wording
 from gtalign_env.agents.users.card_file import parse_card, read_card
 from gtalign_env.agents.users.fidelity import Fidelity, FidelityMeter, fidelity
+from gtalign_env.agents.users.finite_persona import FinitePersona
 from gtalign_env.agents.users.kernel import population_kernels
 from gtalign_env.agents.users.population import Population, load_persona, population
 from gtalign_env.agents.users.random_user import RandomPersona
@@ -17,6 +18,7 @@ __all__ = [
     "Character",
     "Fidelity",
     "FidelityMeter",
+    "FinitePersona",
     "Population",
     "RandomPersona",
     "ScriptedPersona",

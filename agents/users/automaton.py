@@ -25,7 +25,7 @@ from gtalign_env.types import ASSISTANT_MOVES, LENGTH_TOKENS, REACTIONS, USER_MO
 if TYPE_CHECKING:
     from gtalign_env.agents.users.scripted import ScriptedPersona
 
-__all__ = ["TOTAL_SEEN", "persona_kernels"]
+__all__ = ["TOTAL_SEEN", "check_game", "drawn_types", "persona_kernels"]
 
 TOTAL_SEEN = 8.5
 """Utils below zero that no observation shows (see ``Sight.own_total``): a rule for leaving beyond it never holds."""
@@ -56,16 +56,26 @@ def persona_kernels(
         >>> [kernel.name for kernel in kernels][:2], kernels[0].share
         (['expert ideal_tokens=160', 'expert ideal_tokens=180'], 0.2)
     """
-    _check(persona, scenario)
-    drawn = _types(persona)
+    check_game(persona, scenario)
+    _check_memory(persona)
+    drawn = drawn_types(persona)
     return tuple(
         dataclasses.replace(_compiled(persona.policy(theta), scenario, pricing), name=name, share=share)
         for theta, (name, share) in drawn.items()
     )
 
 
-def _check(persona: ScriptedPersona, scenario: FiniteScenario) -> None:
-    """Refuse games that a scripted persona does not play, and personas that are no finite automaton."""
+def check_game(persona: ScriptedPersona, scenario: FiniteScenario) -> None:
+    """Refuse games that a scripted persona does not play.
+
+    Raises:
+        UsageError: It is no ``assist`` game.
+
+    Example:
+        >>> from gtalign_env.agents.users import load_persona
+        >>> from gtalign_env.registration import make_scenario
+        >>> check_game(load_persona("concise"), make_scenario("assist"))
+    """
     tables, layout = scenario.tables, scenario.layout
     moves = (tables.user_moves, tables.assistant_moves)
     if layout.slots != ASSIST_LAYOUT.slots or moves != tuple(
@@ -73,8 +83,12 @@ def _check(persona: ScriptedPersona, scenario: FiniteScenario) -> None:
     ):
         raise UsageError(
             f"persona {persona.name!r} plays the 'assist' games only, and {scenario.name!r} is none: take the persona 'random' "
-            "here"
+            "here (--users random)"
         )
+
+
+def _check_memory(persona: ScriptedPersona) -> None:
+    """Refuse personas that are no finite automaton."""
     total = persona.character.leave.total_below
     if total < TOTAL_SEEN:
         raise UsageError(
@@ -84,8 +98,14 @@ def _check(persona: ScriptedPersona, scenario: FiniteScenario) -> None:
         )
 
 
-def _types(persona: ScriptedPersona) -> dict[UserType, tuple[str, float]]:
-    """Return every θ that the persona may draw, with a name and its share; equal ones count as one."""
+def drawn_types(persona: ScriptedPersona) -> dict[UserType, tuple[str, float]]:
+    """Return every θ that a persona may draw, with a name and its share; equal ones count as one.
+
+    Example:
+        >>> from gtalign_env.agents.users import load_persona
+        >>> [name for name, share in drawn_types(load_persona("chatty")).values()]
+        ['chatty', 'chatty/chatty_brief']
+    """
     shares: dict[UserType, float] = {}
     spread: dict[UserType, list[str]] = {}
     weights = sum(entry.weight for entry in persona.entries)

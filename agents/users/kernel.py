@@ -53,7 +53,8 @@ def _kernels(persona: Persona, scenario: FiniteScenario, pricing: PricingPolicy)
     if not isinstance(persona, Tabular):
         raise UsageError(
             f"persona {persona.name!r} does not tell what it will do (it has no method kernels(scenario, pricing)), so it is no "
-            "user kernel: take personas made from cards, 'random' or 'fixed:MOVE', or play against it without solving"
+            "user kernel: take personas made from cards, a FinitePersona (docs/personas.md), 'random' or 'fixed:MOVE', or play "
+            "against it without solving"
         )
     kernels = tuple(persona.kernels(scenario, pricing))
     tables = scenario.tables

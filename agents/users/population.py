@@ -65,8 +65,8 @@ def load_persona(spec: str | Persona, *, make_engine: MakeEngine | None = None, 
         raise _no_voice(spec)
     if ":" in spec or is_python_spec(spec):
         return _as_persona(load_object(spec, wanted=_MEMBERS), spec)
-    known = {*PERSONAS, *PLAYERS, "PATH.toml", "trained:RUN", "FILE.py:Class", "module:Class"}
-    raise UnknownNameError("persona or player", spec, known)
+    forms = ("PATH.toml", "trained:RUN", "FILE.py:Class", "module:Class")
+    raise UnknownNameError("persona or player", spec, {*PERSONAS, *PLAYERS}, forms=forms)
 
 
 def _no_voice(spec: str) -> UsageError:

@@ -124,8 +124,9 @@ class ScriptedPersona:
         own = [name for name in _PLAYED if getattr(type(self), name) is not getattr(ScriptedPersona, name)]
         if own:
             raise UsageError(
-                f"persona {self.name!r} has code of its own in {', '.join(own)}, so its card does not tell what it does: give "
-                f"the class a method kernels(scenario, pricing), or play against it without solving"
+                f"persona {self.name!r} has code of its own in {', '.join(own)}, so its card does not tell what it does: make "
+                "the class a FinitePersona (docs/personas.md), give it a method kernels(scenario, pricing), or play against it "
+                "without solving"
             )
         return persona_kernels(self, scenario, pricing)
 

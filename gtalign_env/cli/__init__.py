@@ -34,6 +34,7 @@ VERBS: dict[str, str] = {
     "steer": "sweep a price over recorded chains: what is chosen, and what it is worth",
     "solve": "solve a game: equilibria, optimum, bargaining, prices",
     "train": "train players: PPO in the strategic view, measured by the exact optimum",
+    "eval": "measure assistants against people and prices, as shares of the exact optimum",
     "tournament": "let everybody play everybody, and solve the game of whom to send",
     "persona": "make, check and try personas",
     "serve": "start vLLM's OpenAI-compatible server for a model",

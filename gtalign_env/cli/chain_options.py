@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gtalign_env.env import GameEnv
     from gtalign_env.protocols import Policy
 
-__all__ = ["add_chain", "chain_settings", "live_steering", "seat_model", "seatings"]
+__all__ = ["add_chain", "chain_settings", "live_steering", "seat_model", "seatings", "usual_chain"]
 
 _BLOCKS = ("thinking", "payoff", "analyze", "response")
 _OPTIONS = ("constrained", "strict", "retries", "on_mismatch", "on_failure", *_BLOCKS)
@@ -95,14 +95,29 @@ def seatings(specs: Sequence[str], args: argparse.Namespace) -> list[tuple[str, 
     pairs: list[tuple[str, dict[str, Any] | None]] = []
     for spec in specs:
         name = spec.partition(":")[0]
-        modes = args.chain or (["solver"] if name == "chain" else [])
+        usual = usual_chain(spec)
+        modes = args.chain or ([] if usual is None else ["solver"])
         if name != "chain" and name not in BACKENDS:
             modes = []
-        pairs += [(spec, {**settings, "mode": mode}) for mode in dict.fromkeys(modes)] or [(spec, None)]
+        pairs += [(spec, {**(usual or {}), **settings, "mode": mode}) for mode in dict.fromkeys(modes)] or [(spec, None)]
     if (args.chain or settings) and all(chain is None for _, chain in pairs):
         what = "--chain is for models" if args.chain else "--criterion, --moves and --chain-option go with --chain"
         raise UsageError(f"{what}: expected e.g. --assistant transformers:PATH --chain solver")
     return pairs
+
+
+def usual_chain(spec: str) -> dict[str, Any] | None:
+    """Return how an assistant reasons where nothing is said about it; ``None`` for one that does not.
+
+    Example:
+        >>> usual_chain("nano")["moves"], usual_chain("chain:fake:chain"), usual_chain("fake:chain")
+        ('VQ,DQ/DA_short,DA_medium,DA_long,CQ,DECLINE', {}, None)
+    """
+    from gtalign_env.agents.nano.settings import BLOCK_TOKENS, MOVES, is_nano
+
+    if is_nano(spec):
+        return {"moves": MOVES, **BLOCK_TOKENS}
+    return {} if spec.partition(":")[0] == "chain" else None
 
 
 def _chain_options(pairs: Sequence[str]) -> dict[str, Any]:
@@ -204,9 +219,12 @@ def seat_model(
     """
     from gtalign_env.agents.assistants.llm import LLMAssistant
     from gtalign_env.agents.chain import ChainAssistant
+    from gtalign_env.agents.nano.settings import TEMPERATURE, is_nano
     from gtalign_env.protocols import Sampling
 
     given: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature}
+    if is_nano(spec) and temperature is None:
+        given["temperature"] = TEMPERATURE
     sampling = Sampling(**{name: value for name, value in given.items() if value is not None})
     settings = None if chain is None else chain_settings(chain, max_tokens)
     if settings is not None:

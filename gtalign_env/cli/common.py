@@ -225,12 +225,12 @@ def seat_assistant(
         'fixed:DA_short'
     """
     from gtalign_env.agents.assistants import Knowledge, make_assistant
-    from gtalign_env.cli.chain_options import seat_model
+    from gtalign_env.cli.chain_options import seat_model, usual_chain
     from gtalign_env.cli.engines import Engines, is_model
 
     name, _, rest = spec.partition(":")
     if is_model(spec):
-        chain = {} if name == "chain" and chain is None else chain
+        chain = usual_chain(spec) if chain is None else chain
         if env.scenario.view != "text" and chain is None:
             raise UsageError(
                 f"--assistant {spec}: without --chain a model plays the text view only; take gtalign/AssistText-v0"
@@ -457,6 +457,14 @@ class Progress:
             self._bar.update(self._task, advance=1, description=f"{self.label} {note}".rstrip())
         elif self.done < self.total and time.monotonic() - self._spoke >= self._every:
             self._say(note)
+
+    def say(self, line: str) -> None:
+        """Say something in a line of its own, above the bar."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._bar is not None:
+                self._bar.console.print(line, soft_wrap=True)
+            else:
+                print(line, file=sys.stderr, flush=True)
 
     def _say(self, note: str) -> None:
         self._spoke = time.monotonic()

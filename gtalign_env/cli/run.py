@@ -31,18 +31,15 @@ from gtalign_env.cli.common import (
     default_players,
     game_options,
     is_told,
-    make_console,
     new_parser,
     open_sink,
-    print_json,
     seat_assistant,
 )
 from gtalign_env.cli.engines import Engines, is_model, model_identity
-from gtalign_env.cli.gauge_lines import print_gauges
 from gtalign_env.cli.replay import counted
+from gtalign_env.cli.run_report import find_optimum, print_report
 from gtalign_env.cli.settings import Seat, command_line, differences, player_settings
-from gtalign_env.cli.tally import Tally, print_rows
-from gtalign_env.cli.voices import print_voices
+from gtalign_env.cli.tally import Tally
 from gtalign_env.env import GameEnv, parallel_env
 from gtalign_env.episode import Episode, iter_episodes
 from gtalign_env.errors import UsageError
@@ -70,6 +67,7 @@ def add_parser(subparsers: Any) -> None:
             "gtalign run gtalign/Assist-v0 --episodes 100 --seed 1",
             "gtalign run gtalign/Assist-v0 --users concise=2,detailed=1 --assistant fixed:DA_short --pricing per_token",
             "gtalign run gtalign/Assist-v0 --assistant heuristic --assistant random --out runs/two.jsonl",
+            "gtalign run gtalign/Assist-v0 --users concise,expert --assistant heuristic --assistant bayes --optimum",
             "gtalign run gtalign/AssistText-v0 --users mine.toml --assistant heuristic --option questions=2 --json",
             "gtalign run gtalign/AssistText-v0 --tasks questions.parquet --assistant transformers:PATH --episodes 4 \\",
             "    --out run.jsonl",
@@ -98,6 +96,11 @@ def add_parser(subparsers: Any) -> None:
         "--episodes", type=at_least(1), default=10, metavar="N", help="episodes for each assistant (10)"
     )
     add_seed(parser)
+    parser.add_argument(
+        "--optimum",
+        action="store_true",
+        help="say which share of the exact optimum each assistant has (docs/optimal.md); it is computed once and remembered",
+    )
     add_game(parser)
     parser.add_argument(
         "--resume",
@@ -145,19 +148,21 @@ class _Held(NamedTuple):
 
 def run(args: argparse.Namespace) -> int:
     """Play, record and sum up."""
+    from gtalign_env.agents.assistants.bayes import expecting
     from gtalign_env.agents.users import VoicedPersona, population
 
     env = parallel_env(args.scenario, **game_options(args))
     usual = default_players(env)
     if args.resume:
         _check_resume(args)
-    seats = seatings(args.assistant or [usual[1]], args)
+    coming = usual[0] if args.users is None else args.users
+    seats = seatings([expecting(spec, coming) for spec in args.assistant or [usual[1]]], args)
     steer = live_steering(args, env, seats)
     if steer is not None:  # the user pays the new price, whatever the model is told
         env = parallel_env(args.scenario, **{**game_options(args), "pricing": args.steer})
     engines = Engines(args.backend_option)
     lead = {"lead": args.lead} if args.lead else {}
-    users = population(usual[0] if args.users is None else args.users, make_engine=engines.user, **lead)
+    users = population(coming, make_engine=engines.user, **lead)
     voiced = any(isinstance(user, VoicedPersona) for user in users.personas)
     if args.lead and not voiced:
         raise UsageError("--lead is for personas with a model's voice: expected --users such as concise@openai:MODEL")
@@ -175,7 +180,8 @@ def run(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             interrupted = True
     told = [assistant.name for (spec, _), assistant in zip(seats, assistants, strict=True) if is_told(spec, env)]
-    _report(tally, args, told=told, held=held.episodes, interrupted=interrupted)
+    find = functools.partial(find_optimum, env, users) if args.optimum and not interrupted else None
+    print_report(tally, args, told=told, held=held.episodes, interrupted=interrupted, find=find)
     if interrupted:
         where = f" kept in {args.out}" if args.out and sink.written else ""
         with contextlib.suppress(OSError, ValueError):
@@ -365,31 +371,3 @@ class _Pace:
         parts += [f"{self._tokens / seconds:,.0f} tokens/s"] if self._tokens else []
         parts += [counted(self._errors, "error")] if self._errors else []
         return ", ".join(parts)
-
-
-def _report(tally: Tally, args: argparse.Namespace, *, told: list[str], held: int, interrupted: bool) -> None:
-    if args.json:
-        rows = [{**row.as_dict(), "told": row.assistant in told} for row in tally.rows()]
-        measured = {
-            kind: {name: one.as_dict() for name, one in found.items()}
-            for kind, found in (("gauges", tally.gauges), ("fidelity", tally.fidelity))
-            if found
-        }
-        print_json({"rows": rows, "episodes": tally.episodes, "errors": tally.errors, "out": args.out, **measured})
-        return
-    for message, count in tally.messages.items():
-        print(f"gtalign: {counted(count, 'episode')} ended in an error: {message}", file=sys.stderr)
-    if not tally.episodes:
-        if args.resume and not interrupted:
-            print(f"nothing left to play: {args.out} holds all of this run")
-        return
-    notes = [f"{name}: scripted (knows the reference answers)" for name in told]
-    if args.out:
-        there = (
-            f"{tally.episodes} added, {held + tally.episodes}" if args.append else counted(tally.episodes, "episode")
-        )
-        watch = "it" if held + tally.episodes == 1 else "them"
-        notes.append(f"{there} in {args.out}; watch {watch}: gtalign replay {shlex.quote(args.out)}")
-    print_rows(tally.rows(), min(make_console().width, 140), notes)
-    print_gauges(tally.gauges)
-    print_voices(tally.fidelity, tally.unheard)

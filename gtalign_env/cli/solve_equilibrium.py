@@ -35,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--equilibrium",
         action="store_true",
         help="let people and the assistant respond to each other until nobody gains; takes --objective (assistant_only), "
-        "--users and --tolerance (1e-4) as well",
+        "--users and --tolerance (1e-4) as well; exit code 1 where somebody still gains more than that",
     )
     both.add_argument(
         "--recall",
@@ -57,7 +57,7 @@ def refuse(args: argparse.Namespace) -> None:
 
 
 def run(args: argparse.Namespace, scenario: Scenario) -> int:
-    """Find an equilibrium and show it.
+    """Find an equilibrium and show it; 1 where somebody gains more than the tolerance by playing otherwise.
 
     Raises:
         UsageError: The scenario is not a compiled one, or an option does not go with ``--equilibrium``.
@@ -93,7 +93,13 @@ def run(args: argparse.Namespace, scenario: Scenario) -> int:
         )
     else:
         _show(args, found, seconds)
-    return 0
+    if found.converged:
+        return 0
+    sys.stdout.flush()
+    more = f"; {_MORE}" if _forgets(found) else ""
+    said = f"an equilibrium only to {_gain(found.residual)}, and {found.tolerance:g} was asked for (--tolerance){more}"
+    print(f"gtalign: {said}", file=sys.stderr)
+    return 1
 
 
 def _population(args: argparse.Namespace, scenario: FiniteScenario) -> Any:
@@ -140,10 +146,18 @@ def equilibrium_facts(found: PopulationEquilibrium) -> Iterator[Fact]:
     yield "assistant's gain", f"{most}{_gain(found.assistant_gain)}"
     verdict = "an equilibrium" if found.converged else "an equilibrium only to so much"
     yield "residual", f"{_gain(found.residual)}: {verdict} (asked for: {found.tolerance:g})"
-    if not found.converged and found.assistant_gain == found.residual and found.recall in ("last", "none"):
-        yield "", "the assistant may gain by remembering more than this: --recall two"
+    if not found.converged and _forgets(found):
+        yield "", _MORE
     yield "strategies", f"{'pure' if found.pure else 'mixed'}; {_RECALLED[found.recall]}"
     yield from _openings(found)
+
+
+_MORE = "the assistant may gain by remembering more than this: --recall two"
+
+
+def _forgets(found: PopulationEquilibrium) -> bool:
+    """Return whether it is the assistant who would gain most, and who remembers little."""
+    return found.assistant_gain == found.residual and found.recall in ("last", "none")
 
 
 _RECALLED = {

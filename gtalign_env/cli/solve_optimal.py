@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gtalign_env.cli.common import at_least, print_json, read_options
+from gtalign_env.cli.solve_report import Asked, report, situation_words
 from gtalign_env.cli.solve_words import Fact, fact_lines, pair, utils
 from gtalign_env.errors import UsageError
 from gtalign_env.registration import make_scenario, scenario_id
@@ -19,15 +18,10 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from gtalign_env.finite import FiniteScenario
-    from gtalign_env.optimal import Optimum, Problem
-    from gtalign_env.optimal.problem import Asking
-    from gtalign_env.optimal.strategy import Strategy
 
-__all__ = ["add_options", "asking_groups", "policy_in_words", "refuse", "run"]
+__all__ = ["add_options", "refuse", "run"]
 
 _CLASHES = ("state", "type", "criterion", "plot")
-_ROUGH = 1e-5
-"""How exact the optima beside the main one are."""
 _SHOWN = 0.005
 """Shares of a mixture of moves below which none is named."""
 
@@ -39,7 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     best.add_argument(
         "--objective",
         metavar="W",
-        help="the welfare to maximise, e.g. utilitarian, user_only or ces:rho=-1 (cobb_douglas)",
+        help="the welfare to maximise, by the names of gtalign train as well, e.g. utilitarian, user_only or ces:rho=-1 "
+        "(cobb_douglas)",
     )
     best.add_argument(
         "--aggregation",
@@ -75,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
         if len(read_pricings(args.pricing)) > 1:
             raise UsageError(f"--pricing: expected one with --optimal, got {args.pricing!r}")
-    found = _Report(args).made()
+    found = _found(args)
     if args.json:
         print_json(found)
     else:
@@ -83,108 +78,31 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-class _Report:
-    """All that is found out, as plain data."""
+def _found(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the report with what it is about."""
+    from gtalign_env.agents.users import population
+    from gtalign_env.play import versions
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        self.scenario = _scenario(args)
-        self.began = time.perf_counter()
-
-    def made(self) -> dict[str, Any]:
-        """Return the results."""
-        from gtalign_env.agents.users import population, population_kernels
-        from gtalign_env.optimal import Problem, optimum
-        from gtalign_env.play import versions
-
-        args, scenario = self.args, self.scenario
-        tell = _told if sys.stderr.isatty() else None
-        kernels = population_kernels(args.users, scenario)
-        best = optimum(
-            scenario,
-            kernels,
-            objective=args.objective or "cobb_douglas",
-            aggregation=args.aggregation or "ser",
-            tolerance=_ROUGH if args.tolerance is None else args.tolerance,
-            cache=not args.no_cache,
-            progress=tell,
-        )
-        problem = Problem(scenario, kernels, progress=tell)
-        made = {
-            "scenario": scenario_id(args.scenario),
-            "users": population(args.users).name,
-            "pricing": str(scenario.config.get("pricing", "")),
-            **best.as_dict(),
-            "by_kind": _by_kind(best),
-            "policies": [{"share": share, **policy_in_words(problem, strategy)} for share, strategy in best.policies],
-            "others": self._others(problem, best),
-        }
-        if best.aggregation == "ser":
-            made |= _information(problem, best)
+    began, scenario = time.perf_counter(), _scenario(args)
+    given = {name: getattr(args, name) for name in ("objective", "aggregation", "tolerance", "sessions")}
+    asked = Asked(
+        scenario=scenario, users=args.users, **{name: value for name, value in given.items() if value is not None}
+    )
+    tell = _told if sys.stderr.isatty() else None
+    try:
+        made = report(asked, cache=not args.no_cache, progress=tell)
+    finally:
         if tell is not None:
             tell("")
-        return {**made, "seconds_in_all": time.perf_counter() - self.began, "versions": versions()}
-
-    def _others(self, problem: Problem, best: Optimum) -> list[dict[str, Any]]:
-        """Return what other policies have, and the share of the optimum that they lose."""
-        rows = []
-        worth = _objective(best)
-        if best.aggregation == "ser":
-            for move in self.scenario.tables.assistant_moves:
-                try:
-                    user, assistant = problem.fixed(move)
-                except UsageError:  # not always legal, so nobody can play it for ever
-                    continue
-                rows.append(
-                    {
-                        "policy": f"fixed:{move}",
-                        **_lost(worth(user, assistant), best),
-                        "user": user,
-                        "assistant": assistant,
-                    }
-                )
-        played = self._heuristic(best)
-        return rows if played is None else [*rows, played]
-
-    def _heuristic(self, best: Optimum) -> dict[str, Any] | None:
-        """Let the heuristic play; ``None`` in games that it does not know."""
-        import numpy as np
-
-        import gtalign_env
-        from gtalign_env.agents.assistants import make_assistant
-        from gtalign_env.agents.users import population
-        from gtalign_env.play import play_many
-        from gtalign_env.spaces import ASSIST_LAYOUT
-
-        env = gtalign_env.parallel_env(self.scenario)
-        if env.layout != ASSIST_LAYOUT:
-            return None
-        count = self.args.sessions or 2000
-        users, assistant = population(self.args.users), make_assistant("heuristic")
-        totals = np.array(
-            [
-                [sum(step.user.payoff for step in episode.steps), sum(step.assistant.payoff for step in episode.steps)]
-                for episode in play_many(env, users, assistant, episodes=count)
-            ]
-        )
-        worth = _objective(best)
-        mean = totals.mean(axis=0)
-        if best.aggregation == "esr":
-            each = np.asarray(worth(totals[:, 0], totals[:, 1]))
-            value, error = float(each.mean()), float(each.std(ddof=1) / math.sqrt(count))
-        else:
-            value = float(worth(*mean))
-            slope = np.array([worth(mean[0] + 1e-5, mean[1]) - value, worth(mean[0], mean[1] + 1e-5) - value]) / 1e-5
-            error = math.sqrt(max(float(slope @ np.cov(totals.T) @ slope), 0.0) / count)
-        low, high = value - 1.96 * error, value + 1.96 * error
-        return {
-            "policy": "heuristic",
-            **_lost(value, best),
-            "interval": [low, high],
-            "sessions": count,
-            "user": float(mean[0]),
-            "assistant": float(mean[1]),
-        }
+    return {
+        "scenario": scenario_id(args.scenario),
+        "users": population(args.users).name,
+        "pricing": str(scenario.config.get("pricing", "")),
+        "asked": asked.objective,
+        **made,
+        "seconds_in_all": time.perf_counter() - began,
+        "versions": versions(),
+    }
 
 
 def _scenario(args: argparse.Namespace) -> FiniteScenario:
@@ -200,129 +118,6 @@ def _scenario(args: argparse.Namespace) -> FiniteScenario:
             f"{args.scenario}: expected a game of moves with --optimal (gtalign list shows them as strategic)"
         )
     return scenario
-
-
-def _objective(best: Optimum) -> Any:
-    from gtalign_env.welfare import make_welfare
-
-    return make_welfare(best.objective)
-
-
-def _lost(value: float, best: Optimum) -> dict[str, float | None]:
-    """Return a value and the share of the optimum that it falls short of; one without any gain loses all there is."""
-    lost = 1.0 - max(float(value), 0.0) / best.value if best.value > 0.0 else None
-    return {"value": float(value), "lost": lost}
-
-
-def _by_kind(best: Optimum) -> dict[str, dict[str, float]]:
-    """Return what each kind of user, and the assistant with it, has of the optimum."""
-    mixed = sum(share * strategy.by_kind for share, strategy in best.policies)
-    return {
-        kind: {"user": float(user), "assistant": float(assistant)}
-        for kind, (user, assistant) in zip(best.kinds, mixed, strict=True)  # type: ignore[arg-type]
-    }
-
-
-def _information(problem: Problem, best: Optimum) -> dict[str, Any]:
-    """Return what asking is worth, and what it would be worth to know the kind of user."""
-    groups = asking_groups(problem.game.moves)
-    rows = {}
-    for name, moves in groups.items():
-        if name != "answer":
-            rows[name] = best.value - problem.without(moves).best(best.objective, tolerance=_ROUGH).value
-    asked = [move for name, moves in groups.items() if name != "answer" for move in moves]
-    if len(rows) > 1:
-        rows["any question"] = best.value - problem.without(asked).best(best.objective, tolerance=_ROUGH).value
-    openings: Sequence[Asking] = problem.asking(best.weights, groups) if rows else ()
-    told = problem.told(best.objective, tolerance=_ROUGH)
-    return {
-        "value_of_questions": rows,
-        "openings": [dataclasses.asdict(one) for one in openings],
-        "told": {"value": told.value, "user": told.payoffs[0], "assistant": told.payoffs[1]},
-        "value_of_knowing": told.value - best.value,
-    }
-
-
-def asking_groups(moves: Sequence[str]) -> dict[str, list[str]]:
-    """Return the moves that ask, by their act, and all others under ``answer``.
-
-    Example:
-        >>> asking_groups(["DA_short", "AQ_short", "AQ_long", "CQ", "DECLINE"])
-        {'answer': ['DA_short', 'DECLINE'], 'AQ': ['AQ_short', 'AQ_long'], 'CQ': ['CQ']}
-    """
-    from gtalign_env.types import ASSISTANT_MOVES
-
-    asks = {move.name: move.act for move in ASSISTANT_MOVES if move.asks}
-    groups: dict[str, list[str]] = {"answer": []}
-    for move in moves:
-        groups.setdefault(asks.get(move, "answer"), []).append(move)
-    return groups
-
-
-# -- a policy in words ------------------------------------------------------------------------------------------------------
-
-
-def policy_in_words(problem: Problem, strategy: Strategy) -> dict[str, Any]:
-    """Return what a strategy does in the opening, next, and after each reaction: shares of moves by situation."""
-    from gtalign_env.optimal.strategy import steps
-
-    game, tables = problem.game, problem.scenario.tables
-    opening: dict[str, dict[str, float]] = {}
-    second: dict[str, dict[str, dict[str, float]]] = {}
-    third: dict[str, dict[str, dict[str, float]]] = {}
-    for at in game.start.nonzero()[0]:
-        state, chance = int(game.state[at]), float(game.start[at])
-        place = strategy.begin(state)
-        first_move = game.moves[strategy.move(place)]
-        where = _situation(tables.coordinates(state))
-        _count(opening.setdefault(where, {}), first_move, chance)
-        for step, belief in steps(game, strategy, place, game.prior):
-            move = game.moves[strategy.move(step.place)]
-            then = _situation(tables.coordinates(step.state), tables.coordinates(state))
-            _count(second.setdefault(f"{where}: {first_move}", {}).setdefault(then, {}), move, chance * step.chance)
-            for after, _ in steps(game, strategy, step.place, belief):
-                heard = _heard(problem, step.place.pair, after.message)
-                following = game.moves[strategy.move(after.place)]
-                _count(
-                    third.setdefault(first_move, {}).setdefault(heard, {}),
-                    following,
-                    chance * step.chance * after.chance,
-                )
-    return {
-        "opening": {where: _shares(moves) for where, moves in opening.items()},
-        "next": {first: {then: _shares(moves) for then, moves in rows.items()} for first, rows in second.items()},
-        "after_reactions": {
-            first: {heard: _shares(moves) for heard, moves in rows.items()} for first, rows in third.items()
-        },
-    }
-
-
-def _situation(coordinates: Mapping[str, str], before: Mapping[str, str] | None = None) -> str:
-    """Return a public state in few words: the question, whether it is the one before, and how it stands."""
-    named = [(name, value) for name, value in coordinates.items() if name not in ("question", "exchange")]
-    words = [value if name in ("kind", "clarity") else f"{name} {value}" for name, value in named]
-    if before is not None and "question" in coordinates:
-        words.insert(0, "same question" if coordinates["question"] == before["question"] else "next question")
-    return ", ".join(words) or "opening"
-
-
-def _heard(problem: Problem, pair_: int, message: int) -> str:
-    """Return what the user has said: the reaction, where its moves have one."""
-    from gtalign_env.types import USER_MOVES
-
-    names = problem.scenario.tables.user_moves
-    reactions = {move.name: "leaves" if move.reaction is None else move.reaction for move in USER_MOVES}
-    said = [names[int(u)] for u in (problem.game.message[pair_] == message).nonzero()[0]]
-    return "/".join(dict.fromkeys(reactions.get(name, name) for name in said))
-
-
-def _count(shares: dict[str, float], move: str, chance: float) -> None:
-    shares[move] = shares.get(move, 0.0) + chance
-
-
-def _shares(moves: Mapping[str, float]) -> dict[str, float]:
-    total = sum(moves.values())
-    return {move: share / total for move, share in sorted(moves.items(), key=lambda item: -item[1])}
 
 
 # -- showing ----------------------------------------------------------------------------------------------------------------
@@ -364,15 +159,21 @@ def _blocks(found: Mapping[str, Any]) -> Iterator[list[Fact]]:
         told = found["told"]
         has = f"{_number(told['value'])} ({pair(told['user'], told['assistant'])})"
         more = _number(found["value_of_knowing"])
-        yield [("knowing", f"told at the start who comes, an assistant has {has}: {more} more")]
+        yield [("knowing", f"told at the start who comes, an assistant has {has}: {more} of W more")]
     places = f"{found['pairs']:,} pairs of state and context ({found['contexts']:,} contexts)"
     times = f"{found['seconds']:.1f} s to solve, {found['seconds_in_all']:.1f} s in all"
+    if found["remembered"]:
+        times = f"remembered: it took {found['seconds']:.1f} s to solve, and {found['seconds_in_all']:.1f} s now"
+    elif found["optimum_remembered"]:
+        times = f"{found['seconds']:.1f} s to solve (remembered), {found['seconds_in_all']:.1f} s in all"
     yield [("work", f"{places}, {found['searched']:,} beliefs; {times}")]
 
 
 def _value_facts(found: Mapping[str, Any]) -> Iterator[Fact]:
     of = "the mean payoffs" if found["aggregation"] == "ser" else "single sessions, on average"
-    yield "objective", f"{found['objective']} of {of} ({found['aggregation']})"
+    named = found["asked"].partition(":")[0] == found["objective"].partition(":")[0]
+    welfare = found["objective"] if named else f"{found['asked']}, which is {found['objective']},"
+    yield "objective", f"W: {welfare} of {of} ({found['aggregation']})"
     if found["error"]:
         played = f"{found['value']:.4f} ± {1.96 * found['error']:.4f}"
         yield (
@@ -393,11 +194,11 @@ def _policy_facts(policy: Mapping[str, Any], *, alone: bool) -> Iterator[Fact]:
         yield "", f"{where}: {_mixed(moves)}"
         first = next(iter(moves))
         for said, where_to in _grouped(policy["next"].get(f"{where}: {first}", {})):
-            yield "", f"   {said}: {where_to}"
+            yield "", f"   then {said}, if {where_to}"
     for first, rows in policy["after_reactions"].items():
-        yield "", f"{first} was met with"
+        yield "", f"after {first} first, by the user's reaction to it:"
         for heard, moves in rows.items():
-            yield "", f"   {heard}: {_mixed(moves)}"
+            yield "", f"   {heard}: then {_mixed(moves)}"
 
 
 def _other_facts(found: Mapping[str, Any]) -> Iterator[Fact]:
@@ -414,22 +215,35 @@ def _other_facts(found: Mapping[str, Any]) -> Iterator[Fact]:
 
 def _question_facts(found: Mapping[str, Any]) -> Iterator[Fact]:
     rows = found["value_of_questions"]
-    yield "asking is worth", ", ".join(f"{name} {_number(value)}" for name, value in rows.items())
+    worth = ", ".join(f"{name} {_number(value)}" for name, value in rows.items())
+    yield "asking is worth", f"{worth} of W: so much less is the optimum without it"
     weights = found["weights"]
-    yield "", f"first move of a session, at {utils(weights[0])}·U + {utils(weights[1])}·L, against the best answer:"
+    line = f"{utils(weights[0])}·U + {utils(weights[1])}·L"
+    yield "", f"as the first move of a session, in utils of {line} more than the best answer:"
     for row in found["openings"]:
         best = row["best"]
         gains = [f"{name} {best[name] - best['answer']:+.3f}".replace("-", "−") for name in best if name != "answer"]
-        yield "", f"{_situation(row['opening'])}: {', '.join(gains)}"
+        yield "", f"{situation_words(row['opening'])}: {', '.join(gains)}"
 
 
 def _grouped(rows: Mapping[str, Mapping[str, float]]) -> Iterator[tuple[str, str]]:
     """Yield moves with the situations in which they follow."""
     groups: dict[str, list[str]] = {}
     for then, moves in rows.items():
-        groups.setdefault(_mixed(moves), []).append(then)
+        groups.setdefault(_mixed(moves), []).append(_when(then))
     for said, situations in groups.items():
-        yield said, "; ".join(situations)
+        yield said, "; or ".join(situations)
+
+
+def _when(then: str) -> str:
+    """Return a situation as the end of "if".
+
+    Example:
+        >>> _when("next question, simple, vague"), _when("round 1")
+        ('the next question is simple, vague', 'round 1')
+    """
+    which, comma, words = then.partition(", ")
+    return f"the {which} is {words}" if comma and which in ("same question", "next question") else then
 
 
 def _mixed(moves: Mapping[str, float]) -> str:

@@ -106,6 +106,8 @@ def choice_fact(choice: Any) -> Fact:
 def fact_lines(facts: Iterable[Fact], width: int, *, label: int = _LABEL) -> list[Text]:
     r"""Return facts, each under or beside its label; an empty label goes on with the one before.
 
+    What is indented itself goes on two columns further in where it does not fit on a line.
+
     Args:
         facts: Labels and what is said under them.
         width: Columns.
@@ -121,7 +123,13 @@ def fact_lines(facts: Iterable[Fact], width: int, *, label: int = _LABEL) -> lis
     narrow = width < _NARROW
     indent = 2 if narrow else max(label, _LABEL)
     for title, said in facts:
-        body = [Text(" " * indent) + line for line in wrapped(Text(said), max(width - indent, 8))]
+        lead = len(said) - len(said.lstrip())
+        body = [
+            Text(" " * (indent + lead + (2 if lead and number else 0))) + line
+            for number, line in enumerate(
+                wrapped(Text(said[lead:]), max(width - indent - (lead + 2 if lead else 0), 8))
+            )
+        ]
         if title and narrow:
             lines.append(Text(title, style="strong"))
         elif title:

@@ -252,8 +252,9 @@ def _show(args: argparse.Namespace, made: Sequence[Sweep]) -> None:
         whose = f"{one_line(one.player)} · " if several else ""
         head = f"{whose}{one.setting} · chosen by {one.chosen_by} · {one.turns} matrices{skipped}"
         console.print(Text(head, style="bold"))
-        console.print(_table(one, wide=console.width >= _WIDE))
-        for line in _notes(one):
+        wide = console.width >= _WIDE
+        console.print(_table(one, wide=wide))
+        for line in _notes(one, wide=wide):
             console.print(Text(line))
         console.print()
     if args.plot is not None:
@@ -290,11 +291,12 @@ def _cells(point: SweepPoint) -> list[str]:
     ]
 
 
-def _notes(made: Sweep) -> list[str]:
+def _notes(made: Sweep, *, wide: bool) -> list[str]:
+    """Return what the columns that are shown mean, and what theory says."""
     tokens = ", ".join(f"{move} {count:.0f}" for move, count in made.tokens_by_move.items())
     stated = f"U, L: stated payoffs of the chosen cells at that price; welfare: {made.welfare}"
     real = "real: what the chosen move came to where it was the one that was made; known: how often it was"
-    notes = [f"expected tokens: {tokens}", f"{stated}; {real}"]
+    notes = [f"expected tokens: {tokens}", f"{stated}; {real}" if wide else stated]
     if made.against:
         notes.append(f"switched: against the matrices as they were stated, under {', '.join(made.against)}")
     if not any(point.n for point in made.points):

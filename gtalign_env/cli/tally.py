@@ -59,6 +59,10 @@ class Tally:
         """Return one row for each pair of persona and assistant."""
         return self._summary.rows()
 
+    def overall(self) -> list[Row]:
+        """Return one row for each assistant, over everybody who came."""
+        return self._summary.overall()
+
     @property
     def gauges(self) -> dict[str, Gauges]:
         """What the chains come to, by the assistant's name."""
@@ -110,10 +114,14 @@ def _stacked(rows: Sequence[Row]) -> list[Any]:
         lines.append(Text.assemble((row.persona, "user"), " with ", (row.assistant, "assistant")))
         figures = [
             f"  n {row.episodes}  U {number(row.user)}  L {number(row.assistant_payoff)}",
-            f"  √(U·L) {number(row.welfare)}  {_kept(row)}  err. {row.errors}",
+            f"  √(U·L) {number(row.welfare)}{_sure(row)}  {_kept(row)}  err. {row.errors}",
         ]
         lines.extend(map(Text, figures))
     return [*lines, Text("")]
+
+
+def _sure(row: Row) -> str:
+    return "" if row.reach is None else f" ± {number(row.reach)}"
 
 
 def _kept(row: Row) -> str:

@@ -16,6 +16,7 @@ from gtalign_env.cli.common import (
     add_seed,
     at_least,
     check_fit,
+    default_players,
     game_options,
     make_console,
     new_parser,
@@ -112,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _seated(args: argparse.Namespace, env: GameEnv) -> tuple[list[Any], list[Any]]:
     """Return who sits where, having refused what cannot be played."""
+    from gtalign_env.agents.assistants.bayes import expecting
     from gtalign_env.agents.players import split_specs
     from gtalign_env.agents.users import load_persona
 
@@ -122,15 +124,53 @@ def _seated(args: argparse.Namespace, env: GameEnv) -> tuple[list[Any], list[Any
         lists = dict.fromkeys(lists, args.players)
     specs = {option: split_specs(text or "") for option, text in lists.items()}
     if not all(specs.values()):
-        able = ",".join(_able(env))
+        example = _example(env)
         raise UsageError(
             "tournament: expected --players A,B,… or both --users A,B,… and --assistants A,B,…: nobody would play"
-            + (f"; for instance --players {able}" if able else "")
+            + (f"; for instance {example}" if example else "")
         )
+    if args.players is not None:
+        _check_chairs(specs["--users"])
     users = [load_persona(spec) for spec in specs["--users"]]
-    assistants = [seat_assistant(spec, env) for spec in specs["--assistants"]]
+    coming = ",".join(specs["--users"])  # each meets everybody equally often
+    assistants = [seat_assistant(expecting(spec, coming), env) for spec in specs["--assistants"]]
     check_fit(env, users, assistants)
     return users, assistants
+
+
+def _check_chairs(specs: Sequence[str]) -> None:
+    """Refuse in ``--players`` those who can sit in one chair only.
+
+    Raises:
+        UsageError: There is one.
+    """
+    from gtalign_env.agents.players import is_player
+    from gtalign_env.agents.users.trained_user import is_trained
+    from gtalign_env.cli.engines import is_model
+    from gtalign_env.registration import ASSISTANTS, PERSONAS
+
+    for spec in specs:
+        if is_player(spec) or is_trained(spec):
+            continue
+        if spec.partition(":")[0] in ASSISTANTS or is_model(spec):
+            chair, option = "assistant", "--assistants"
+        elif spec in PERSONAS or spec.endswith(".toml"):
+            chair, option = "user", "--users"
+        else:
+            continue
+        raise UsageError(
+            f"tournament: --players fills both chairs, and {spec!r} sits in the {chair}'s only: name it in {option}, and who "
+            f"sits opposite in {'--users' if chair == 'assistant' else '--assistants'}, as in --users concise,hurried "
+            "--assistants heuristic,random"
+        )
+
+
+def _example(env: GameEnv) -> str:
+    """Return how a small tournament of this game could be asked for; empty where nobody is known to play it."""
+    if default_players(env)[0] == "default":
+        return "--users concise,hurried --assistants heuristic,random"
+    able = _able(env)
+    return f"--players {','.join(able)}" if able else ""
 
 
 def _able(env: GameEnv) -> list[str]:

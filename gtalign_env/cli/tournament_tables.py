@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from rich.table import Table
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from gtalign_env.cli.tally import number
 from gtalign_env.games.cells import pareto_cells, pure_nash_cells
+from gtalign_env.replay.bars import fold_name
 
 if TYPE_CHECKING:
     from gtalign_env.tournament import CrossPlay
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["tournament_lines"]
 
 _NASH, _PARETO = "●", "◆"
+_HEAD = 24
+"""Cells of an assistant's name above its column; a longer one goes on below."""
 _LISTED = 12
 """Equilibria and removals that are listed."""
 
@@ -57,8 +60,9 @@ def _pairs(played: CrossPlay, report: Mapping[str, Any], width: int) -> Iterator
         for i in range(len(played.users))
     ]
     name = max(map(len, played.users)) + 2
+    heads = [fold_name(Text(assistant), _HEAD) for assistant in played.assistants]
     columns = [
-        max(len(played.assistants[j]), *(len(row[j].plain) for row in shown)) + 2 for j in range(len(played.assistants))
+        max(*(line.cell_len for line in heads[j]), *(len(row[j].plain) for row in shown)) + 2 for j in range(len(heads))
     ]
     first = 0
     while first < len(columns):
@@ -68,7 +72,7 @@ def _pairs(played: CrossPlay, report: Mapping[str, Any], width: int) -> Iterator
         table = _table()
         table.add_column("user \\ assistant" if name > 17 else "", style="cyan", no_wrap=True)
         for j in range(first, last):
-            table.add_column(Text(played.assistants[j]), justify="right", no_wrap=True, header_style="cyan")
+            table.add_column(Text("\n").join(heads[j]), justify="right", no_wrap=True, header_style="cyan")
         for i, user in enumerate(played.users):
             table.add_row(Text(user), *shown[i][first:last])
         yield table
@@ -108,7 +112,8 @@ def _ranking(report: Mapping[str, Any]) -> Table:
     table = _table()
     for column, style in (("player", "cyan"), ("chair", ""), ("mean", "bold"), (f"{report['level']:.0%} interval", "")):
         if not (both and column == "chair"):
-            table.add_column(column, justify="left" if column in ("player", "chair") else "right", style=style)
+            justify: Literal["left", "right"] = "left" if column in ("player", "chair") else "right"
+            table.add_column(column, justify=justify, style=style, overflow="fold", no_wrap=column != "player")
     for column in ("as user", "as assistant") if both else ():
         table.add_column(column, justify="right")
     for row in report["ranking"]:

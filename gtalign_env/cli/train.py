@@ -7,20 +7,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from gtalign_env.cli.common import (
-    Progress,
-    add_json,
-    add_seed,
-    at_least,
-    make_console,
-    new_parser,
-    print_json,
-    read_options,
-)
+from gtalign_env.cli import train_llm, train_nano, train_sft
+from gtalign_env.cli.common import add_json, add_seed, at_least, new_parser, read_options
 from gtalign_env.cli.solve import read_pricings
 from gtalign_env.errors import UsageError, require
 
-__all__ = ["add_parser", "run"]
+__all__ = ["add_parser", "run", "step_count"]
 
 _CHOICES = {
     "learn": ("assistant", "user", "both"),
@@ -30,6 +22,9 @@ _CHOICES = {
     "input": ("history", "fading", "recurrent", "none"),
 }
 _PLAIN = ("objective", "user_objective", "aggregation", "safety", "input", "users", "assistant", "learn", "opponent")
+_SUFFIXES = {"k": 1_000, "m": 1_000_000}
+_OTHERS: dict[str, Any] = {"llm": train_llm, "nano": train_nano, "sft": train_sft}
+"""What else is trained, each by a module of its own with ``add_kind`` and ``run``."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -49,12 +44,15 @@ def add_parser(subparsers: Any) -> None:
         description="Train a small network by PPO in a compiled game, and measure it by the exact optimum.\n"
         "objectives: user_only, assistant_only, linear:W, utilitarian, cobb_douglas, ces:RHO,\n"
         "nash_bargaining:d_user=X,d_assistant=Y, egalitarian. A run's folder holds config.json, metrics.jsonl,\n"
-        "checkpoints/ and policy.pt; a run that was interrupted goes on with --resume as if nothing had happened.\n"
+        "checkpoints/ and policy.pt; Ctrl-C writes a checkpoint, and --resume goes on as if nothing had happened.\n"
         "Complying with harm is no move of a learner's, whatever the objective (--safety penalty prices it instead).",
         examples=[
             "gtalign train strategic --objective cobb_douglas --seed 0 --out runs/first",
             "gtalign run gtalign/Assist-v0 --assistant trained:runs/first --episodes 100",
+            "gtalign eval trained:runs/first heuristic --users expert --pricing freemium",
             "gtalign train strategic --resume runs/first",
+            "gtalign train strategic --set schedule=constant --steps 200k --out runs/long",
+            "gtalign train strategic --resume runs/long --steps 400k",
             "gtalign train strategic --users concise,detailed,expert --pricing subscription,per_token,freemium",
             "gtalign train strategic --learn both --opponent pool --steps 500000 --out runs/both",
             "gtalign train strategic --compare cobb_douglas,user_only,assistant_only --seeds 5 --json",
@@ -63,6 +61,27 @@ def add_parser(subparsers: Any) -> None:
     _add_game(parser)
     _add_learning(parser)
     _add_record(parser)
+    for other in _OTHERS.values():
+        other.add_kind(kinds)
+
+
+def step_count(text: str) -> int:
+    """Return a number of steps as people write it.
+
+    Example:
+        >>> [step_count(text) for text in ("400k", "1.5m", "400,000", "400_000", "64")]
+        [400000, 1500000, 400000, 400000, 64]
+    """
+    plain = text.strip().lower().replace(",", "").replace("_", "")
+    scale = _SUFFIXES.get(plain[-1:], 1)
+    try:
+        steps = float(plain[:-1] if scale > 1 else plain) * scale
+        whole = int(steps)
+    except (ValueError, OverflowError):
+        steps, whole = 0.0, 0
+    if whole != steps or whole < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number >= 1 such as 400000 or 400k, got {text!r}")
+    return whole
 
 
 def _add_game(parser: argparse.ArgumentParser) -> None:
@@ -87,42 +106,46 @@ def _add_learning(parser: argparse.ArgumentParser) -> None:
     learning.add_argument("--assistant", metavar="A", help="with --learn user: who sits opposite (heuristic)")
     learning.add_argument("--user-objective", metavar="O", help="what a learning user maximises (user_only)")
     learning.add_argument("--input", choices=_CHOICES["input"], help="what the network is fed (history)")
-    learning.add_argument("--steps", type=at_least(1), metavar="N", help="steps of the game in all (400,000)")
+    learning.add_argument("--steps", type=step_count, metavar="N", help="steps of the game in all (400k)")
     learning.add_argument("--games", type=at_least(1), metavar="N", help="games at once (512)")
     learning.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting, e.g. learning_rate=0.003"
     )
     add_seed(parser)
+    parser.set_defaults(seed=None)  # so that one that was given can be told
 
 
 def _add_record(parser: argparse.ArgumentParser) -> None:
     record = parser.add_argument_group("the record")
     record.add_argument("--out", metavar="FOLDER", help="write the run to this folder, which must be new or empty")
-    record.add_argument("--resume", metavar="FOLDER", help="go on with the run in this folder, by its own settings")
+    record.add_argument(
+        "--resume",
+        metavar="FOLDER",
+        help="go on with the run in this folder, by its own settings; with --steps N to more steps than it had",
+    )
     record.add_argument(
         "--log", action="append", default=[], metavar="T", help="also to tensorboard, wandb or trackio (repeatable)"
     )
-    record.add_argument(
-        "--yardstick", choices=("auto", "off"), default="auto", help="compute the exact optimum first (auto)"
-    )
+    record.add_argument("--yardstick", choices=("auto", "off"), help="compute the exact optimum first (auto)")
     record.add_argument("--compare", metavar="O,O…", help="train once per objective and seed, and compare welfare")
-    record.add_argument(
-        "--seeds", type=at_least(2), default=5, metavar="N", help="with --compare: seeds per objective (5)"
-    )
+    record.add_argument("--seeds", type=at_least(2), metavar="N", help="with --compare: seeds per objective (5)")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train."""
+    if args.what in _OTHERS:
+        return int(_OTHERS[args.what].run(args))
     require("torch", feature="training", extra="train")
+    from gtalign_env.cli import train_run
+
     if args.resume is not None:
-        return _resume(args)
+        _refuse_on_resume(args)
+        return train_run.resume(args)
+    _refuse_idle(args)
     config = _config(args)
     if args.compare is not None:
-        return _compare(args, config)
-    from gtalign_env.training.strategic import Run
-    from gtalign_env.training.strategic.log import make_tracker
-
+        return train_run.compare(args, config)
     folder = None if args.out is None else Path(args.out)
     if folder is not None and (folder / "config.json").exists():
         raise UsageError(f"--out: {folder} holds a run already: go on with --resume {folder}, or take a new folder")
@@ -130,12 +153,12 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--out: {folder} holds files already: expected a new or an empty folder")
     if args.log and folder is None:
         raise UsageError("--log: expected --out FOLDER, where the run and its name come from")
-    trackers = [] if folder is None else [make_tracker(name, folder, config.as_dict()) for name in args.log]
-    made = Run(config, folder, command=["gtalign", *args.argv], trackers=trackers, optimum=_optimum(args, config))
-    return _train(args, made)
+    return train_run.begin(args, config, folder)
 
 
 def _config(args: argparse.Namespace) -> Any:
+    from gtalign_env.finite import FiniteScenario
+    from gtalign_env.registration import make_scenario
     from gtalign_env.training.strategic import Config
 
     known = {field.name for field in dataclasses.fields(Config)}
@@ -145,108 +168,59 @@ def _config(args: argparse.Namespace) -> Any:
         settings["pricings"] = tuple(read_pricings(args.pricing))
     if settings.get("learn") == "both":
         settings.setdefault("opponent", "self")
-    for name, value in read_options(args.set).items():
+    for name, value in read_options(args.set, flag="--set").items():
         if name not in known:
             raise UsageError(f"--set: there is no setting {name!r}; known: {', '.join(sorted(known))}")
         settings[name] = value
-    return Config(**settings, options=read_options(args.option))
+    config = Config(**settings, options=read_options(args.option))
+    rules = {name: value for name, value in config.options.items() if name != "max_cycles"}
+    if not isinstance(make_scenario(config.scenario, **rules), FiniteScenario):
+        raise UsageError(
+            f"--scenario {config.scenario}: expected a game of moves (gtalign list shows them as strategic), where nobody speaks "
+            "in words"
+        )
+    return config
 
 
-def _optimum(args: argparse.Namespace, config: Any) -> float | None:
-    """Return the yardstick, unless it is switched off or unknown."""
-    if args.yardstick == "off":
-        return None
-    from gtalign_env.training.strategic.yardstick import optimum
+def _refuse_on_resume(args: argparse.Namespace) -> None:
+    """Refuse what a run that goes on cannot take.
 
-    console = make_console(stderr=True)
-    if console.is_terminal:
-        with console.status("computing the exact optimum") as status:
-            return optimum(config, lambda word: status.update(f"computing the exact optimum: {word}"))
-    return optimum(config)
-
-
-def _resume(args: argparse.Namespace) -> int:
-    import json
-
-    from gtalign_env.training.strategic import Run
-    from gtalign_env.training.strategic.log import make_tracker
-    from gtalign_env.training.strategic.run import read_config
-
-    for name in (*_PLAIN, "scenario", "steps", "games", "pricing", "out", "compare"):
-        if getattr(args, name) is not None:
+    Raises:
+        UsageError: There is such an option.
+    """
+    names = (*_PLAIN, "scenario", "games", "pricing", "out", "compare", "seeds", "seed", "yardstick", "option", "set")
+    for name in names:
+        if getattr(args, name) not in (None, []):
             raise UsageError(
                 f"--{name.replace('_', '-')}: a run goes on by its own settings: leave it out with --resume"
             )
-    folder = Path(args.resume)
-    config = read_config(folder)
-    trackers = [make_tracker(name, folder, config.as_dict()) for name in args.log]
-    best = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("optimum")
-    return _train(args, Run.resume(folder, trackers=trackers, optimum=best, command=["gtalign", *args.argv]))
 
 
-def _train(args: argparse.Namespace, made: Any) -> int:
-    """Train with progress, and say how it went."""
-    with Progress("updates", made.config.updates) as progress:
-        for _ in range(made.update):
-            progress.advance()
-        found = made.train(lambda figures: progress.advance(_note(figures, made.config)))
-    best = made.optimum
-    if args.json:
-        print_json({**found, "optimum": best, "config": made.config.as_dict(), "folder": args.out or args.resume})
-        return 0
-    console = make_console()
-    console.print(f"{found['steps']:,} steps in {found['seconds']:.1f} s of play and learning")
-    for name, label in (("evaluation", "likeliest moves"), ("evaluation_sampled", "drawn moves")):
-        console.print(f"{label}: {_words(found[name], made.config)}", soft_wrap=True)
-    if best is not None:
-        esr = made.config.aggregation == "esr"
-        console.print(f"no policy has more than {best:.4f}" if esr else f"the exact optimum: {best:.4f}")
-    if made.folder is not None:
-        chairs = {"assistant": ("--assistant",), "user": ("--users",)}.get(
-            made.config.learn, ("--users", "--assistant")
+def _refuse_idle(args: argparse.Namespace) -> None:
+    """Refuse options that would change nothing.
+
+    Raises:
+        UsageError: There is one.
+    """
+    learn = args.learn or "assistant"
+    if args.compare is None and args.seeds is not None:
+        raise UsageError("--seeds: says how many runs --compare makes per objective; for one run take --seed S")
+    if args.compare is not None:
+        if args.out is not None or args.log:
+            raise UsageError("--compare prints its results: leave out --out and --log, or take --json")
+        if args.seed is not None:
+            raise UsageError("--seed: --compare takes the seeds 0, 1, … itself; --seeds N says how many")
+        if learn == "user":
+            raise UsageError("--compare: compares objectives of the assistant, and with --learn user it does not learn")
+    if learn != "assistant" and args.users is not None:
+        raise UsageError(
+            f"--users: sits opposite a learning assistant, and with --learn {learn} the user's chair learns itself; which "
+            "types θ it is dealt is the scenario's own option: --option users=…"
         )
-        seated = " ".join(f"{chair} trained:{made.folder}" for chair in chairs)
-        console.print(f"written to {made.folder}; watch it play: gtalign run {made.config.scenario} {seated}")
-    return 0
-
-
-def _note(figures: dict[str, Any], config: Any) -> str:
-    shown = f"U {figures['user']:.3f} L {figures['assistant']:.3f}"
-    judged = figures.get("evaluation")
-    return shown if judged is None else f"{shown} | {_words(judged, config)}"
-
-
-def _words(judged: dict[str, Any], config: Any) -> str:
-    words = (
-        f"U {judged['user']:.3f} ± {judged['user_error']:.3f}, L {judged['assistant']:.3f} ± {judged['assistant_error']:.3f}, "
-        f"W {judged['welfare']:.4f} ± {judged['error']:.4f}"
-    )
-    if "share_of_optimum" in judged:
-        known = "the optimum" if config.aggregation == "ser" else "what no policy exceeds"
-        words += f" ({judged['share_of_optimum']:.1%} of {known})"
-    return f"{words}, {judged['violations']} violations in {judged['episodes']:,} episodes"
-
-
-def _compare(args: argparse.Namespace, config: Any) -> int:
-    """Train once per objective and seed, and compare what comes of it by the config's own objective."""
-    from gtalign_env.training.strategic.compare import compare, split_objectives
-
-    if args.out is not None or args.log:
-        raise UsageError("--compare prints its results: leave out --out and --log, or take --json")
-    names = split_objectives(args.compare)
-    with Progress("runs", len(names) * args.seeds) as progress:
-        rows = compare(config, names, args.seeds, progress.advance)
-    best = _optimum(args, config)
-    if args.json:
-        print_json({"rows": [dataclasses.asdict(row) for row in rows], "optimum": best, "config": config.as_dict()})
-        return 0
-    from rich.table import Table
-
-    table = Table("objective", "welfare", "95 %", "U", "L", "violations", *(["of the optimum"] if best else []))
-    for row in rows:
-        share = [f"{row.welfare / best:.1%}"] if best else []
-        low, high = row.interval
-        cells = (f"{row.welfare:.4f}", f"{low:.4f} to {high:.4f}", f"{row.user:.3f}", f"{row.assistant:.3f}")
-        table.add_row(row.objective, *cells, str(row.violations), *share)
-    make_console().print(table)
-    return 0
+    if learn != "user" and args.assistant is not None:
+        who = "both chairs learn" if learn == "both" else "the assistant learns itself"
+        raise UsageError(f"--assistant: sits opposite a learning user; here {who}: leave it out, or take --learn user")
+    if learn == "assistant" and args.user_objective is not None:
+        raise UsageError("--user-objective: is what a learning user maximises: add --learn user or --learn both")
+    if learn == "user" and args.safety is not None:
+        raise UsageError("--safety: is about a learning assistant, and with --learn user it does not learn")

@@ -6,13 +6,14 @@
 
 How it is done is said in ``docs/optimal.md``. The modules in the order of the work: ``beliefs`` (compile), ``bounds`` (grid),
 ``search`` (close the bounds), ``frontier`` (concave welfare), ``sessions`` and ``ceiling`` (welfare of single sessions),
-``yardstick`` (the optimum, and its file).
+``yardstick`` (the optimum), ``disk`` (what is remembered of it).
 """
 
 from __future__ import annotations
 
+from gtalign_env.optimal.disk import cache_folder
 from gtalign_env.optimal.problem import Problem
 from gtalign_env.optimal.strategy import Strategy
-from gtalign_env.optimal.yardstick import Optimum, cache_folder, optimum, solve
+from gtalign_env.optimal.yardstick import Optimum, optimum, solve
 
 __all__ = ["Optimum", "Problem", "Strategy", "cache_folder", "optimum", "solve"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ __all__ = ["BeliefGame", "compile_beliefs"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_Template = tuple[tuple[tuple[int, int, int], float, int], ...]
+"""What may follow in a state s: (entry of ``next_state[s]``, chance, context) each."""
 _DIGITS = 12
 """Contexts and likelihoods that agree to so many digits are one."""
 
@@ -159,6 +161,7 @@ class _Closure:
         self.contexts: list[Floats] = []
         self._context_index: dict[bytes, int] = {}
         self._expanded: dict[tuple[int, int], _Expansion] = {}
+        self._followed: dict[tuple[int, int, bytes], tuple[_Template, ...]] = {}
         self.pairs: list[tuple[int, int]] = []
         self._pair_index: dict[tuple[int, int], int] = {}
         self.posts: list[tuple[tuple[int, float], ...]] = [()]
@@ -245,7 +248,7 @@ class _Closure:
         made: dict[tuple[int, bytes], tuple[int, ...]] = {}
         likelihoods: list[Floats] = []
         chances: list[tuple[int, ...]] = []
-        templates: dict[tuple[Any, ...], int] = {}
+        templates: dict[_Template, int] = {}
         for u in np.flatnonzero(rows.any(axis=0)):
             row = rows[:, u]
             scale = row[self.kind_of]
@@ -260,7 +263,8 @@ class _Closure:
             likelihoods.append(row)
             key = (act, memory.tobytes())
             if key not in made:
-                made[key] = self._follow(state, act, memory, templates)
+                after = self._follow(state, act, memory)
+                made[key] = tuple(templates.setdefault(template, len(templates)) for template in after)
             chances.append(made[key])
         return _Expansion(
             message=message,
@@ -270,8 +274,15 @@ class _Closure:
             rows=rows,
         )
 
-    def _follow(self, state: int, act: int, memory: Floats, templates: dict[tuple[Any, ...], int]) -> tuple[int, ...]:
-        """Return for each of the assistant's moves the template of what may follow one of the user's."""
+    def _follow(self, state: int, act: int, memory: Floats) -> tuple[_Template, ...]:
+        """Return for each of the assistant's moves what may follow an act of the user's."""
+        key = (int(self.rule[state]), act, memory.tobytes())
+        if key not in self._followed:
+            self._followed[key] = self._templates(state, act, memory)
+        return self._followed[key]
+
+    def _templates(self, state: int, act: int, memory: Floats) -> tuple[_Template, ...]:
+        """Work that out."""
         label, probability = self.label[state, act], self.tables.probability[state, act]  # (assistant acts, B)
         acts, branches = label.shape
         width = len(memory)
@@ -287,13 +298,13 @@ class _Closure:
         after = (np.round(summed, _DIGITS) + 0.0).reshape(acts, branches, width)
         found = []
         for move, a in enumerate(self.act):
-            template: tuple[Any, ...] = ()
+            template: _Template = ()
             if self.legal[state, move]:
                 template = tuple(
                     ((act, int(a), int(b)), float(chance[a, b]), self._context(after[a, b]))
                     for b in np.flatnonzero(chance[a])
                 )
-            found.append(templates.setdefault(template, len(templates)))
+            found.append(template)
         return tuple(found)
 
     # -- results ------------------------------------------------------------------------------------------------------------
@@ -351,8 +362,7 @@ class _Expansion:
     likelihood: Floats
     chance: Ints
     """(messages, assistant's moves): indices of ``templates``."""
-    templates: list[tuple[Any, ...]]
-    """Each a tuple of (entry of ``next_state[s]``, chance, context)."""
+    templates: list[_Template]
     rows: Floats
     """(K, user moves): the chance of each move."""
 

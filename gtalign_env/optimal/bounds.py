@@ -172,14 +172,19 @@ class _Backward:
     def _played(self, pairs: Ints, move: Ints, after: Floats, local: Ints) -> Floats:
         """Return (n, G, K, 2): what the plans of some pairs are worth, where (n, G) moves are made first."""
         game, lattice = self.game, self.lattice
-        line, points = np.arange(len(pairs))[:, None], np.arange(len(lattice.grid.points))
+        line = np.arange(len(pairs))[:, None]
         payoffs = np.stack([game.user[pairs], game.assistant[pairs]], axis=-1)[line, move]
+        flat = after.reshape(-1, 2 * len(game.prior))
+        total = payoffs.reshape(*move.shape, -1)
         for message in range(game.size[1]):
-            chance = game.chance[pairs, message][line, move]  # (n, G)
-            n, g = np.nonzero((chance > 0) & (lattice.scale[pairs, message] > 0.0)[:, None])
-            follows = after[local[chance[n, g]], lattice.nearest[lattice.row[pairs[n], message], points[g]]]
-            payoffs[n, g] += game.likelihood[pairs[n], message, :, None] * follows
-        return payoffs
+            some = np.flatnonzero(lattice.scale[pairs, message] > 0.0)
+            chance = game.chance[pairs, message][line, move][some]  # (m, G)
+            nearest = lattice.nearest[lattice.row[pairs[some], message]]
+            follows = np.take(flat, local[chance] * len(lattice.grid.points) + nearest, axis=0)
+            follows *= np.repeat(game.likelihood[pairs[some], message], 2, axis=1)[:, None]
+            follows[chance == 0] = 0.0
+            total[some] += follows
+        return total.reshape(payoffs.shape)
 
 
 def _mixed(game: BeliefGame, worth: Floats, chances: Ints) -> Floats:

@@ -22,8 +22,6 @@ __all__ = ["Frontier", "Reached", "best_mixture", "concave", "line_weights", "to
 Pair = tuple[float, float]
 _CONCAVE = (known.AlphaFair, known.Atkinson, known.Ces, known.CobbDouglas, known.Egalitarian, known.Gini)
 """Concave for gains, and as many times larger as the gains are."""
-_TRAINED = {"assistant_only": "linear:weight=0", "nash_bargaining": "nash_product", "user_only": "linear:weight=1"}
-"""What training calls some criteria."""
 _STEPS = 120
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
@@ -65,8 +63,6 @@ class Frontier:
 def concave(welfare: str | Criterion) -> tuple[Criterion, Criterion]:
     """Return a criterion, and a concave one of degree 1 that has the same best point.
 
-    The names that training has for some are understood: ``user_only``, ``assistant_only``, ``nash_bargaining``.
-
     Raises:
         UsageError: The criterion is not concave, so cutting planes would not find its best mixture.
 
@@ -74,9 +70,6 @@ def concave(welfare: str | Criterion) -> tuple[Criterion, Criterion]:
         >>> [one.name for one in concave("nash_product")], concave("user_only")[0](5, 1)
         (['nash_product', 'cobb_douglas'], 5.0)
     """
-    if isinstance(welfare, str):
-        name, colon, settings = welfare.partition(":")
-        welfare = _TRAINED.get(name, name) + colon + settings
     criterion = make_welfare(welfare)
     if isinstance(criterion, known.NashProduct):
         return criterion, known.CobbDouglas(d_user=criterion.d_user, d_assistant=criterion.d_assistant)
@@ -103,7 +96,14 @@ def line_weights(criterion: Criterion) -> Pair | None:
     return None
 
 
-def best_mixture(oracle: Oracle, welfare: str | Criterion, *, tolerance: float = 1e-7, rounds: int = 40) -> Frontier:
+def best_mixture(
+    oracle: Oracle,
+    welfare: str | Criterion,
+    *,
+    tolerance: float = 1e-7,
+    rounds: int = 40,
+    near: Pair = (0.5, 0.5),
+) -> Frontier:
     """Find the best mean payoffs.
 
     Args:
@@ -111,6 +111,8 @@ def best_mixture(oracle: Oracle, welfare: str | Criterion, *, tolerance: float =
         welfare: The criterion.
         tolerance: How far apart both bounds may stay, as a share of the value (of 1 where the value is less).
         rounds: Linear objectives at most.
+        near: The weights to begin with, such as those of a frontier that is not far off; the result does not depend on them
+            but within the tolerance.
 
     Example:
         >>> points = [(4.0, 0.0), (3.0, 2.0), (0.0, 3.0)]
@@ -138,7 +140,9 @@ def best_mixture(oracle: Oracle, welfare: str | Criterion, *, tolerance: float =
             cuts=(found,),
         )
     product = isinstance(criterion, known.NashProduct)
-    made = _cut(oracle, core, tolerance * (0.49 if product else 1.0), rounds)  # of a square, gaps are twice as wide
+    made = _cut(
+        oracle, core, tolerance * (0.49 if product else 1.0), rounds, near
+    )  # of a square, gaps are twice as wide
     if made.value <= 0.0 and not isinstance(core, known.Egalitarian):
         made = _spared(oracle, core, made, tolerance, rounds)
     if not product:
@@ -168,11 +172,11 @@ def value_scale(criterion: Criterion) -> float:
     return 1.0 if weights is None else float(criterion(1.0, 1.0)) / (weights[0] + weights[1])
 
 
-def _cut(oracle: Oracle, criterion: Criterion, tolerance: float, rounds: int) -> Frontier:
+def _cut(oracle: Oracle, criterion: Criterion, tolerance: float, rounds: int, near: Pair = (0.5, 0.5)) -> Frontier:
     origin = _origin(criterion)
     cuts: list[Reached] = []
     upper, fine = math.inf, max(tolerance * 10.0, 1e-4)
-    weights: Pair = (0.5, 0.5)
+    weights = near
     while True:
         cuts.append(oracle(weights, fine))
         upper = min(upper, _outer(criterion, cuts[-1], origin))

@@ -127,25 +127,25 @@ class Problem:
         self.searched = max(self.searched, self._search.nodes)
         return self._search
 
-    def best(self, objective: str | Criterion, *, tolerance: float = 1e-6) -> Frontier:
+    def best(self, objective: str | Criterion, *, tolerance: float = 1e-6, near: Pair = (0.5, 0.5)) -> Frontier:
         """Return the best mean payoffs (``ser``): at most two policies, one of which is drawn per session.
 
         Args:
             objective: A welfare criterion, concave or linear.
             tolerance: How far apart the bounds may stay, as a share of the value.
+            near: The weights to begin with (see ``best_mixture``).
         """
-        return best_mixture(self.reach, objective, tolerance=tolerance)
+        return best_mixture(self.reach, objective, tolerance=tolerance, near=near)
 
     def told(self, objective: str | Criterion, *, tolerance: float = 1e-6) -> Frontier:
         """Return the best mean payoffs of an assistant that is told the kind of user at the start."""
         game = self.game
+        certain = Lattice(game, len(game.prior))  # its points are the corners: somebody who is told needs no others
+        corner = [int(at) for at in (certain.grid.points @ np.eye(len(game.prior)) >= 1.0 - 1e-12).argmax(axis=0)]
+        first = np.flatnonzero(game.start)
 
         def oracle(weights: Pair, _: float) -> Reached:
-            found = self.bounds(weights)
-            corner = [
-                int(at) for at in (self.lattice.grid.points @ np.eye(len(game.prior)) >= 1.0 - 1e-12).argmax(axis=0)
-            ]
-            first = np.flatnonzero(game.start)
+            found = bounds(game, weights, certain)
             upper = game.start[first] @ found.upper[first][:, corner] @ game.prior
             by_kind = np.stack(
                 [game.start[first] @ found.payoffs[first, at, kind] for kind, at in enumerate(corner)]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import json
-import os
-import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +17,7 @@ import numpy as np
 from gtalign_env.errors import SolverError, UsageError
 from gtalign_env.kernels import UserKernel, normalised
 from gtalign_env.optimal.ceiling import welfare_ceiling
+from gtalign_env.optimal.disk import cache_folder, digest, written
 from gtalign_env.optimal.frontier import Frontier, concave, line_weights
 from gtalign_env.optimal.problem import Problem
 from gtalign_env.optimal.sessions import Histories, expected_welfare
@@ -32,11 +30,10 @@ if TYPE_CHECKING:
     from gtalign_env.finite import FiniteScenario
     from gtalign_env.protocols import PricingPolicy
 
-__all__ = ["Optimum", "cache_folder", "optimum"]
+__all__ = ["Optimum", "optimum", "solve"]
 
 Aggregation = Literal["ser", "esr"]
 Policies = tuple[tuple[float, Strategy], ...]
-_FORMAT = 2
 _HISTORIES = 4_000
 """Histories up to which ``esr`` is solved exactly."""
 _SESSIONS = 20_000
@@ -89,10 +86,12 @@ class Optimum:
     """The most beliefs that a search held."""
     seconds: float
     """What solving took, the first time."""
+    remembered: bool = False
+    """Whether it was read from disk."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the strategies."""
-        made = {name: getattr(self, name) for name in (*_FIELDS, *_COUNTS)}
+        made = {name: getattr(self, name) for name in (*_FIELDS, *_COUNTS, "remembered")}
         return {**made, "shares": [share for share, _ in self.policies]}
 
 
@@ -107,6 +106,7 @@ def optimum(
     limit: int = 2_000_000,
     cache: bool = True,
     progress: Callable[[str], None] | None = None,
+    problem: Problem | None = None,
 ) -> Optimum:
     """Return the Bayes-optimal assistant against a population.
 
@@ -121,6 +121,7 @@ def optimum(
         limit: Beliefs that a search may hold; where they do not suffice, the result is a bracket.
         cache: Whether to look on disk first, and to remember the result there (see ``cache_folder``).
         progress: Told in a few words what is going on.
+        problem: The same scenario, kernels and pricing, where they are compiled already; its ``limit`` counts then.
 
     Raises:
         UsageError: The objective is not concave, or an option makes no sense.
@@ -140,11 +141,12 @@ def optimum(
         raise UsageError(f"optimum: expected a tolerance > 0 and a limit >= 1, got {tolerance!r} and {limit!r}")
     criterion, _ = concave(objective)
     policy = scenario.pricing if pricing is None else make_pricing(pricing)
+    limit = limit if problem is None else problem.limit
     settings = {"objective": to_spec(criterion), "aggregation": aggregation, "tolerance": tolerance, "limit": limit}
-    place = cache_folder() / f"{_digest(scenario, normalised(kernels), policy, settings)}.npz" if cache else None
+    place = cache_folder() / f"{digest(scenario, normalised(kernels), policy, settings)}.npz" if cache else None
     found = None if place is None else _read(place)
     if found is None:
-        problem = Problem(scenario, kernels, pricing=policy, limit=limit, progress=progress)
+        problem = problem or Problem(scenario, kernels, pricing=policy, limit=limit, progress=progress)
         found = solve(problem, criterion, aggregation=aggregation, tolerance=tolerance)
         if place is not None:
             _write(place, found)
@@ -203,32 +205,8 @@ def _of_sessions(
 # -- on disk ----------------------------------------------------------------------------------------------------------------
 
 
-def cache_folder() -> Path:
-    """Return where optima are remembered: ``gtalign/optima`` in ``$XDG_CACHE_HOME``, or in ``~/.cache``."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if home else Path.home() / ".cache") / "gtalign" / "optima"
-
-
-def _digest(
-    scenario: FiniteScenario, kernels: Sequence[UserKernel], pricing: PricingPolicy, settings: Mapping[str, Any]
-) -> str:
-    """Return a name for everything that the result depends on."""
-    tables, made = scenario.tables, hashlib.sha256()
-    made.update(json.dumps([_FORMAT, scenario.retention_rate, settings, [kernel.name for kernel in kernels]]).encode())
-    arrays: list[Any] = [tables.next_state, tables.probability, tables.initial, tables.outcome.violation]
-    arrays += [tables.user_act, tables.assistant_act, tables.user_mask, tables.assistant_mask]
-    for kernel in kernels:
-        paid = scenario.payoff_tables(kernel.user_type, pricing)
-        arrays += [kernel.moves, kernel.follow, np.array([kernel.share, kernel.start]), paid.user, paid.assistant]
-    for array in arrays:
-        array = np.ascontiguousarray(array)
-        made.update(f"{array.dtype}{array.shape}".encode())
-        made.update(array.tobytes())
-    return made.hexdigest()[:32]
-
-
 def _write(place: Path, found: Optimum) -> None:
-    """Write an optimum whole or not at all; a disk that cannot be written to is no reason to fail."""
+    """Write an optimum down, if the disk lets it."""
     arrays: dict[str, Any] = {}
     parts = []
     for number, (share, one) in enumerate(found.policies):
@@ -238,16 +216,7 @@ def _write(place: Path, found: Optimum) -> None:
             arrays.update({f"{number}/{group}/{name}": array for name, array in getattr(one, group).items()})
     meta = {name: getattr(found, name) for name in (*_FIELDS, *_COUNTS)}
     arrays["meta"] = np.frombuffer(json.dumps({**meta, "policies": parts}).encode(), dtype=np.uint8)
-    temporary = ""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=place.parent, suffix=".part", delete=False) as file:
-            temporary = file.name
-            np.savez_compressed(file, **arrays)
-        Path(temporary).replace(place)
-    except OSError:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
+    written(place, lambda file: np.savez_compressed(file, **arrays))
 
 
 def _read(place: Path) -> Optimum | None:
@@ -277,6 +246,6 @@ def _read(place: Path) -> Optimum | None:
                 )
             )
         meta["weights"], meta["kinds"] = tuple(meta["weights"]), tuple(meta["kinds"])
-        return Optimum(policies=tuple(policies), **meta)
+        return Optimum(policies=tuple(policies), remembered=True, **meta)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

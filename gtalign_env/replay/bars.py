@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
-__all__ = ["beside", "drawable", "pad", "signed_bar", "sparkline"]
+__all__ = ["beside", "drawable", "fold_name", "pad", "signed_bar", "sparkline"]
 
 _LEVELS = "▁▂▃▄▅▆▇█"
+_JOINTS = (":/\\,=@ ", "+-_.")
+"""Where names of players are cut best, and second best."""
 
 
 def signed_bar(value: float, scale: float, half: int) -> Text:
@@ -110,3 +113,26 @@ def beside(left: Sequence[Text], right: Sequence[Text], left_width: int, gutter:
         )
         for i in range(rows)
     ]
+
+
+def fold_name(name: Text, width: int) -> list[Text]:
+    """Return a player's name in as many lines as it needs, cut behind the signs that hold its parts together.
+
+    Args:
+        name: The name.
+        width: Cells of a line (at least 1).
+
+    Example:
+        >>> [line.plain for line in fold_name(Text("bayes:users=concise=2,expert"), 16)]
+        ['bayes:users=', 'concise=2,expert']
+    """
+    lines = []
+    while name.cell_len > width:
+        most = max(1, len(name.plain) - 1)
+        while most > 1 and cell_len(name.plain[:most]) > width:
+            most -= 1
+        ends = (max(name.plain.rfind(sign, 0, most) for sign in signs) + 1 for signs in _JOINTS)
+        at = next((end for end in ends if end > most // 3), most)
+        lines.append(name[:at])
+        name = name[at:]
+    return [*lines, name]

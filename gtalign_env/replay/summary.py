@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,11 +12,15 @@ from rich.text import Text
 
 from gtalign_env.episode import Episode
 from gtalign_env.render import one_line, signed
-from gtalign_env.replay.bars import pad
+from gtalign_env.replay.bars import fold_name, pad
 from gtalign_env.replay.story import mutual_welfare
 from gtalign_env.types import ASSISTANT, USER
 
 __all__ = ["Row", "Summary", "summarise", "summary_lines"]
+
+_ALL = "all"
+_UPPER = 0.975
+"""Of Student's distribution: an interval of 95 % leaves out as much at either end."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,10 +52,19 @@ class Row:
     """Episodes that broke off in an error."""
     moves: float | None = None
     """Mean number of moves per episode in games without replies; talk before a move is none."""
+    interval: tuple[float, float] | None = None
+    """95 % interval of ``welfare``: the delta method with Student's quantile; ``None`` for one episode, or no welfare."""
+    personas: int = 1
+    """How many personas were pooled; more than one in the rows of ``Summary.overall``."""
+
+    @property
+    def reach(self) -> float | None:
+        """How far the interval reaches above ``welfare``."""
+        return None if self.interval is None or self.welfare is None else self.interval[1] - self.welfare
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row's fields for JSON."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "interval": None if self.interval is None else list(self.interval)}
 
 
 @dataclasses.dataclass
@@ -59,6 +73,10 @@ class _Sums:
     finished: int = 0
     user: float = 0.0
     assistant: float = 0.0
+    user_squared: float = 0.0
+    assistant_squared: float = 0.0
+    crossed: float = 0.0
+    """Sum of U·L."""
     both: int = 0
     sessions: int = 0
     """Finished episodes of games in which the assistant replies."""
@@ -67,6 +85,9 @@ class _Sums:
     clarifying: int = 0
     violations: int = 0
     errors: int = 0
+
+    def __add__(self, other: _Sums) -> _Sums:
+        return _Sums(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
 
 def summarise(episodes: Iterable[Episode]) -> list[Row]:
@@ -110,6 +131,22 @@ class Summary:
         ordered = sorted(self._found.items(), key=lambda item: personas.index(item[0][0]))
         return [_row(persona, assistant, sums) for (persona, assistant), sums in ordered]
 
+    def overall(self) -> list[Row]:
+        """Return one row per assistant over everybody who came: its means are over all episodes alike.
+
+        Example:
+            >>> summary = Summary()
+            >>> for name in ("ann", "bob"):
+            ...     summary.add(Episode(scenario="s", view="strategic", seed=0, players={"user_0": f"persona:{name}"}))
+            >>> [(row.persona, row.personas, row.episodes) for row in summary.overall()]
+            [('all', 2, 2)]
+        """
+        pooled: dict[str, list[_Sums]] = {}
+        for (_, assistant), sums in self._found.items():
+            pooled.setdefault(assistant, []).append(sums)
+        rows = [(_row(_ALL, assistant, sum(parts, _Sums())), len(parts)) for assistant, parts in pooled.items()]
+        return [dataclasses.replace(row, personas=count) for row, count in rows]
+
 
 def _add(sums: _Sums, episode: Episode) -> None:
     sums.episodes += 1
@@ -121,6 +158,9 @@ def _add(sums: _Sums, episode: Episode) -> None:
     sums.finished += 1
     sums.user += user
     sums.assistant += assistant
+    sums.user_squared += user * user
+    sums.assistant_squared += assistant * assistant
+    sums.crossed += user * assistant
     sums.both += user > 0 and assistant > 0
     if not _has_replies(episode):
         sums.moves += sum(not str(step.public.get("talk", "")).isdecimal() for step in episode.steps)
@@ -140,81 +180,128 @@ def _has_replies(episode: Episode) -> bool:
 def _row(persona: str, assistant: str, sums: _Sums) -> Row:
     count = sums.finished
     user, other = (sums.user / count, sums.assistant / count) if count else (None, None)
+    welfare = None if user is None or other is None else mutual_welfare(user, other)
     return Row(
         persona=persona,
         assistant=assistant,
         episodes=sums.episodes,
         user=user,
         assistant_payoff=other,
-        welfare=None if user is None or other is None else mutual_welfare(user, other),
+        welfare=welfare,
         both_gain=sums.both / count if count else None,
         exchanges=sums.replies / sums.sessions if sums.sessions else None,
         clarification_rate=sums.clarifying / sums.replies if sums.replies else None,
         violations=sums.violations,
         errors=sums.errors,
         moves=sums.moves / (count - sums.sessions) if count > sums.sessions else None,
+        interval=None if welfare is None else _interval(sums, welfare),
     )
 
 
-_HEADS = ("persona", "assistant", "n", "U", "L", "√(U·L)", "both gain", "moves", "replies", "asks", "viol.", "err.")
+def _interval(sums: _Sums, welfare: float) -> tuple[float, float] | None:
+    """Return the 95 % interval of √(U·L) of the means: W moves by W/2 · (dU/U + dL/L), the delta method."""
+    count = sums.finished
+    if count < 2:
+        return None
+    from scipy.special import stdtrit  # only here: it takes longer to import than to use
+
+    user, assistant = sums.user / count, sums.assistant / count
+    squares = sums.user_squared / user**2 + sums.assistant_squared / assistant**2
+    crossed = 2.0 * sums.crossed / (user * assistant)
+    spread = (squares + crossed) / count - 4.0  # the variance of U/Ū + L/L̄, whose mean is 2
+    error = welfare / 2.0 * math.sqrt(max(spread, 0.0) / (count - 1))
+    half = float(stdtrit(count - 1, _UPPER)) * error
+    return max(welfare - half, 0.0), welfare + half
+
+
+_HEADS = (
+    "persona",
+    "assistant",
+    "n",
+    "U",
+    "L",
+    "√(U·L)",
+    "±",
+    "both gain",
+    "moves",
+    "replies",
+    "asks",
+    "viol.",
+    "err.",
+)
 _NOTES = {
     "U": "U, L: mean payoffs per episode in utils.",
     "√(U·L)": "√(U·L): mutual welfare of the means, where both gain.",
+    "±": "±: how far its 95 % interval reaches (delta method).",
     "both gain": "both gain: share of episodes.",
     "moves": "moves: mean per episode.",
     "replies": "replies: mean per episode.",
     "asks": "asks: share of replies that are clarifying questions.",
     "err.": "err.: episodes that broke off in an error; they are counted in n, not scored.",
 }
+_POOLED = "all: everybody who came, every episode alike."
+_EASY, _FAIR = 24, 12
+"""Cells of a name up to which figures that matter little, or the intervals, give way to it."""
 
 
 def summary_lines(rows: Sequence[Row], width: int, *, title: str = "") -> list[Text]:
     """Return the table of a summary, at most ``width`` cells wide; the best welfare of each persona is bold.
 
+    Names that are too long for their column go on below; nothing of them is left out.
+
     Args:
-        rows: What ``summarise`` returned.
+        rows: What ``summarise`` returned; those of ``Summary.overall`` may follow.
         width: Columns (≥ 60).
         title: What was summarised.
     """
     from gtalign_env.replay.speech import wrapped
 
     cells = [_cells(row) for row in rows]
-    columns = [c for c, head in enumerate(_HEADS) if head not in _meaningless(rows)]
-    errors = any(row.errors for row in rows)
-    for dropped in ("both gain", "moves", "replies", "asks" if errors else "err."):
-        if (
-            _HEADS.index(dropped) in columns
-            and sum(_fitted(_widths(cells, columns), 0)) + 2 * (len(columns) - 1) > width
-        ):
-            columns.remove(_HEADS.index(dropped))
+    columns = _chosen(rows, cells, width)
     widths = _fitted(_widths(cells, columns), width - 2 * (len(columns) - 1))
     shown_heads = [_HEADS[c] for c in columns]
     lines = [_tail(Text(title, style="strong"), width), Text("")] if title else []
-    lines.append(_line([Text(_HEADS[c], style="muted") for c in columns], columns, widths))
+    lines += _line([Text(_HEADS[c], style="muted") for c in columns], widths)
     lines.append(Text("━" * min(sum(widths) + 2 * (len(columns) - 1), width), style="muted"))
-    grouped = len({row.persona for row in rows}) < len(rows)
+    grouped = len({row.persona for row in rows if row.personas == 1}) < sum(row.personas == 1 for row in rows)
     before = None
     for row, line in zip(rows, cells, strict=True):
-        if grouped and before is not None and row.persona != before:
+        if (grouped or row.personas > 1) and before is not None and row.persona != before:
             lines.append(Text(""))
         shown = [line[c].copy() for c in columns]
         if row.persona == before:
             shown[0] = Text("")
         if row.welfare is not None and row.welfare == _best(rows, row.persona):
             shown[columns.index(_HEADS.index("√(U·L)"))].stylize("strong")
-        lines.append(_line(shown, columns, widths))
+        lines += _line(shown, widths)
         before = row.persona
+    notes = [_NOTES[name] for name in shown_heads if name in _NOTES]
+    notes += [_POOLED] if any(row.personas > 1 for row in rows) else []
     return [pad(line, width) if line.cell_len > width else line for line in lines] + [
         Text(""),
-        *wrapped(Text(" ".join(_NOTES[name] for name in shown_heads if name in _NOTES), style="muted"), width),
+        *wrapped(Text(" ".join(notes), style="muted"), width),
     ]
+
+
+def _chosen(rows: Sequence[Row], cells: Sequence[Sequence[Text]], width: int) -> list[int]:
+    """Return the columns that there is room for: who, how many, both payoffs and welfare are always among them."""
+    columns = [c for c, head in enumerate(_HEADS) if head not in _meaningless(rows)]
+    errors = any(row.errors for row in rows)
+    for dropped in ("both gain", "moves", "replies", "±", "asks" if errors else "err."):
+        least = {"asks": len("assistant"), "err.": len("assistant"), "±": _FAIR}.get(dropped, _EASY)
+        persona, assistant, *figures = _widths(cells, columns)
+        needed = min(persona, least) + min(assistant, least) + sum(figures) + 2 * (len(columns) - 1)
+        if needed > width and _HEADS.index(dropped) in columns:
+            columns.remove(_HEADS.index(dropped))
+    return columns
 
 
 def _meaningless(rows: Sequence[Row]) -> tuple[str, ...]:
     """Return the columns that say nothing about games of these kinds."""
+    unsure = ("±",) if all(row.interval is None for row in rows) else ()
     if all(row.moves is None for row in rows):
-        return ("moves",)
-    return ("replies", "asks", "viol.") if all(row.exchanges is None for row in rows) else ()
+        return ("moves", *unsure)
+    return ("replies", "asks", "viol.", *unsure) if all(row.exchanges is None for row in rows) else unsure
 
 
 def _best(rows: Iterable[Row], persona: str) -> float:
@@ -235,6 +322,7 @@ def _cells(row: Row) -> list[Text]:
         payoff(row.user, "user"),
         payoff(row.assistant_payoff, "assistant"),
         Text("—", style="muted") if row.welfare is None else Text(f"{row.welfare:.2f}"),
+        Text("—", style="muted") if row.reach is None else Text(f"{row.reach:.2f}", style="muted"),
         percent(row.both_gain),
         *(Text("—" if count is None else f"{count:.1f}") for count in (row.moves, row.exchanges)),
         percent(row.clarification_rate),
@@ -265,10 +353,18 @@ def _tail(text: Text, width: int) -> Text:
     return Text.assemble(("…", text.style), cut)
 
 
-def _line(texts: Sequence[Text], columns: Sequence[int], widths: Sequence[int]) -> Text:
-    shown = []
-    for column, text, width in zip(columns, texts, widths, strict=True):
-        cut = _tail(text, width)
-        room = " " * (width - cut.cell_len)
-        shown.append(Text.assemble(cut, room) if column < 2 else Text.assemble(room, cut))
-    return Text("  ").join(shown)
+def _line(texts: Sequence[Text], widths: Sequence[int]) -> list[Text]:
+    """Return a row of the table: names to the left, figures to the right in its first line."""
+    names = [fold_name(text, width) for text, width in zip(texts[:2], widths[:2], strict=True)]
+    lines = []
+    for number in range(max(map(len, names))):
+        shown = []
+        for column, (text, width) in enumerate(zip(texts, widths, strict=True)):
+            if column < 2:
+                part = names[column][number] if number < len(names[column]) else Text("")
+            else:
+                part = _tail(text, width) if number == 0 else Text("")
+            room = " " * max(width - part.cell_len, 0)
+            shown.append(Text.assemble(part, room) if column < 2 else Text.assemble(room, part))
+        lines.append(Text("  ").join(shown))
+    return lines

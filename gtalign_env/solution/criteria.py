@@ -21,6 +21,7 @@ from gtalign_env.games.bimatrix import Bimatrix
 from gtalign_env.games.correlated import Objective
 from gtalign_env.types import Role
 from gtalign_env.welfare import make_welfare, optimal_cells
+from gtalign_env.welfare.names import in_full
 
 __all__ = [
     "CRITERIA",
@@ -51,8 +52,6 @@ _USUAL = {
     "welfare": DEFAULT_WELFARE,
 }
 """What a criterion's argument is where none is given."""
-_MAIN_SETTINGS = {"alpha_fair": "alpha", "atkinson": "epsilon", "ces": "rho", "linear": "weight"}
-"""The setting of a welfare function that a bare number is."""
 _OF_GAINS = ("alpha_fair", "atkinson", "ces", "cobb_douglas", "gini", "jain", "nash_product")
 """Welfare functions that mean something only where nobody loses (see ``welfare.gains``)."""
 
@@ -211,17 +210,7 @@ def _split(criterion: str) -> tuple[str, str]:
     name, _, argument = criterion.partition(":")
     if name not in CRITERIA:
         raise UnknownNameError("criterion", name, CRITERIA)
-    return name, _in_full(argument) if name == "welfare" and argument else argument or _USUAL.get(name, "")
-
-
-def _in_full(welfare: str) -> str:
-    """Return a welfare function with the name of its setting, where a bare number stands for it."""
-    name, _, setting = welfare.partition(":")
-    try:
-        float(setting)
-    except ValueError:
-        return welfare
-    return f"{name}:{_MAIN_SETTINGS[name]}={setting}" if name in _MAIN_SETTINGS else welfare
+    return name, in_full(argument) if name == "welfare" and argument else argument or _USUAL.get(name, "")
 
 
 # -- what each criterion does -----------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 * functions of both payoffs: ``utilitarian``, ``linear``, ``egalitarian`` (defined everywhere), ``nash_product``,
   ``cobb_douglas``, ``ces``, ``alpha_fair`` (for gains over a disagreement point);
 * indices of equality: ``gini``, ``equality``, ``jain``, ``atkinson``, ``surplus_share``, and ``envy``;
-* criteria with settings, by name, that order every cell of a game: ``WELFARE``, ``make_welfare``, ``optimal_cells``.
+* criteria with settings, by name, that order every cell of a game: ``WELFARE``, ``make_welfare``, ``optimal_cells``; other names
+  for some of them: ``ALIASES``.
 
 What each does with losses is stated in ``gtalign_env.welfare.gains``: never a silent product of two negatives.
 """
@@ -21,8 +22,10 @@ from gtalign_env.welfare.functions import (
     utilitarian,
 )
 from gtalign_env.welfare.inequality import atkinson, envy, equality, gini, jain, surplus_share
+from gtalign_env.welfare.names import ALIASES
 
 __all__ = [
+    "ALIASES",
     "WELFARE",
     "Criterion",
     "alpha_fair",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gtalign_env.comparing import levelled, undominated
-from gtalign_env.errors import UsageError
+from gtalign_env.errors import UnknownNameError, UsageError
 from gtalign_env.specs import from_spec
 from gtalign_env.welfare.functions import (
     Point,
@@ -30,6 +30,7 @@ from gtalign_env.welfare.functions import (
 )
 from gtalign_env.welfare.gains import check_weight, gains, plain
 from gtalign_env.welfare.inequality import gini, jain
+from gtalign_env.welfare.names import ALIASES, in_full
 
 __all__ = [
     "WELFARE",
@@ -311,7 +312,8 @@ def make_welfare(welfare: str | Criterion) -> Criterion:
     """Return a criterion from its name and settings, or itself.
 
     Args:
-        welfare: ``"utilitarian"``, ``"ces:rho=-1"``, ``"nash_product:d_user=1,d_assistant=0.5"``, or a criterion.
+        welfare: ``"utilitarian"``, ``"ces:rho=-1"`` or ``"ces:-1"``, ``"nash_product:d_user=1,d_assistant=0.5"``, a name that
+            training has for one (``ALIASES``), or a criterion.
 
     Raises:
         UnknownNameError: No criterion has this name.
@@ -322,7 +324,10 @@ def make_welfare(welfare: str | Criterion) -> Criterion:
         1.6667
     """
     if isinstance(welfare, str):
-        made: Criterion = from_spec("welfare", welfare, WELFARE)
+        full = in_full(welfare)
+        if full.partition(":")[0] not in WELFARE:
+            raise UnknownNameError("welfare", welfare.partition(":")[0], [*WELFARE, *ALIASES])
+        made: Criterion = from_spec("welfare", full, WELFARE)
         return made
     if isinstance(welfare, type) or not isinstance(welfare, Criterion):
         raise UsageError(f"welfare: expected a name as in 'ces:rho=-1' or a criterion object, got {welfare!r}")

@@ -11,6 +11,7 @@ from gtalign_env.scenarios.tasks.files import SUFFIXES, file_tasks
 from gtalign_env.scenarios.tasks.hub import hub_tasks
 from gtalign_env.scenarios.tasks.reasoning_gym import parse_spec
 from gtalign_env.scenarios.tasks.rows import KIND_NAMES
+from gtalign_env.scenarios.tasks.small import SPLITS, small
 from gtalign_env.scenarios.tasks.source import joined
 
 __all__ = ["load_tasks"]
@@ -19,6 +20,8 @@ _FORMS = (
     "authored",
     "authored:KIND,KIND",
     "reasoning_gym:DATASET",
+    "small",
+    *(f"small:{split}" for split in SPLITS),
     "hf:NAME:SPLIT",
     "FILE" + "|".join(sorted(SUFFIXES)),
 )
@@ -29,7 +32,8 @@ def load_tasks(spec: str | Path | TaskSource | None = None) -> TaskSource:
 
     Args:
         spec: ``None`` or ``"authored"`` (the tasks of the package), ``"authored:facts,writing"`` (some kinds),
-            ``"reasoning_gym:DATASET"`` (also with ``,size=20,seed=3``), a file (parquet, JSON lines, JSON, CSV, TOML),
+            ``"reasoning_gym:DATASET"`` (also with ``,size=20,seed=3``), ``"small"``, ``"small:train"`` or ``"small:test"``
+            (generated, with exact answers), a file (parquet, JSON lines, JSON, CSV, TOML),
             ``"hf:NAME"`` or ``"hf:NAME:SPLIT"``; several of these joined with ``+``; or a source, returned as it is.
 
     Raises:
@@ -59,6 +63,8 @@ def _single(spec: str) -> TaskSource:
     head, colon, rest = spec.partition(":")
     if head == "authored":
         return _authored(spec, rest) if colon else authored()
+    if head == "small":
+        return small(rest)
     if head in ("reasoning_gym", "hf"):
         if not rest:
             raise UsageError(f"task source {spec!r}: expected a name behind the colon, e.g. {_example(head)!r}")

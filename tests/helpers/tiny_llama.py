@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,3 +49,11 @@ def make_model(tokenizer: Any, **changes: Any) -> Any:
     with torch.random.fork_rng():
         torch.random.default_generator.manual_seed(0)
         return transformers.LlamaForCausalLM(transformers.LlamaConfig(**{**settings, **changes})).eval()
+
+
+def save_tiny(folder: Path, *, template: str | None = None, **changes: Any) -> Path:
+    """Save such a model and its tokenizer; return the folder."""
+    tokenizer = make_tokenizer(template=template)
+    tokenizer.save_pretrained(folder)
+    make_model(tokenizer, **changes).save_pretrained(folder)
+    return folder

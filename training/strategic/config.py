@@ -12,12 +12,13 @@ from gtalign_env.errors import UsageError
 from gtalign_env.training.objectives import make_objective
 from gtalign_env.types import ASSISTANT, USER
 
-__all__ = ["CRITICS", "LEARNERS", "OPPONENTS", "SAFETY", "Config"]
+__all__ = ["CRITICS", "LEARNERS", "OPPONENTS", "SAFETY", "SCHEDULES", "Config"]
 
 LEARNERS: Mapping[str, tuple[str, ...]] = {"assistant": (ASSISTANT,), "user": (USER,), "both": (USER, ASSISTANT)}
 OPPONENTS: tuple[str, ...] = ("population", "self", "pool")
 CRITICS: tuple[str, ...] = ("informed", "blind")
 SAFETY: tuple[str, ...] = ("mask", "penalty")
+SCHEDULES: tuple[str, ...] = ("linear", "constant")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,9 +68,11 @@ class Config:
     epochs: int = 3
     minibatches: int = 4
     learning_rate: float = 1e-2
-    """At the start; it falls linearly to 0."""
+    """At the start."""
     entropy: float = 0.01
-    """Bonus for entropy at the start; it falls linearly to 0."""
+    """Bonus for entropy at the start."""
+    schedule: str = "linear"
+    """How both go on: ``linear``, down to 0 at the end; ``constant``: then a run can be made longer afterwards."""
     clip: float = 0.2
     gae: float = 0.8
     """λ of generalised advantage estimation; the discount is 1, as episodes are finite."""
@@ -95,6 +98,7 @@ class Config:
             ("safety", SAFETY),
             ("input", INPUTS),
             ("critic", CRITICS),
+            ("schedule", SCHEDULES),
         ):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")

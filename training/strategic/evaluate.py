@@ -1,11 +1,11 @@
-"""How good a learner is: means over whole episodes with their standard errors, and its share of the exact optimum."""
+"""How good a learner is: whole episodes with fixed networks, and their means (``training.measure``)."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,76 +14,33 @@ from numpy.typing import NDArray
 from gtalign_env.agents.assistants.trained_history import History
 from gtalign_env.agents.assistants.trained_net import Network
 from gtalign_env.env import ROLES
+from gtalign_env.training.measure import Evaluation, mean_of_prices, measure
 from gtalign_env.training.objectives import Objective, make_objective
 from gtalign_env.training.strategic.config import Config
 from gtalign_env.training.strategic.ppo import sample
 from gtalign_env.training.strategic.rollout import Arena
 from gtalign_env.vector_chair import VectorChair
 
-__all__ = ["Evaluation", "evaluate", "measure", "sessions", "share"]
+__all__ = ["Evaluation", "Sessions", "evaluate", "measure", "sessions"]
+
+MakeEnv = Callable[[int], VectorChair]
 
 _GAMES = 2048
 _SEED = 2**20
-"""Evaluations have seeds of their own, far from those of training."""
+"""Evaluations have seeds of their own, far from those of training, and so has each price from the second on."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """Means over episodes, utils per episode.
+class Sessions(NamedTuple):
+    """Whole episodes, one after the other as they ended."""
 
-    Example:
-        >>> found = measure(np.array([[4.0, 1.0], [4.0, 1.0]]), 0, make_objective("cobb_douglas"))
-        >>> found.user, found.assistant, found.welfare, found.error
-        (4.0, 1.0, 2.0, 0.0)
-    """
-
-    episodes: int
-    user: float
-    """Mean return of the user."""
-    user_error: float
-    """Its standard error."""
-    assistant: float
-    """Mean return of the assistant."""
-    assistant_error: float
-    """Its standard error."""
-    welfare: float
-    """The objective: W of the means (``ser``) or the mean of W (``esr``)."""
-    error: float
-    """Its standard error; for ``ser`` to first order, by the gradient of W."""
-    violations: int
-    """Episodes in which the assistant complied with harm."""
-
-
-def measure(returns: NDArray[np.float64], violations: int, objective: Objective) -> Evaluation:
-    """Return the figures of some episodes.
-
-    Args:
-        returns: (episodes, 2) returns of user and assistant.
-        violations: Episodes that ended in one.
-        objective: What ``welfare`` is.
-    """
-    count = len(returns)
-    mean = returns.mean(axis=0)
-    spread = np.cov(returns, rowvar=False).reshape(2, 2) if count > 1 else np.full((2, 2), math.inf)
-    errors = np.sqrt(np.diag(spread) / count)
-    if objective.aggregation == "ser":
-        value = float(objective.value(*mean))
-        slope = np.array(objective.weights(*mean.tolist()))
-        error = math.sqrt(max(float(slope @ spread @ slope), 0.0) / count) if count > 1 else math.inf
-    else:
-        each = np.asarray(objective.value(*returns.T))
-        value = float(each.mean())
-        error = float(each.std(ddof=1) / math.sqrt(count)) if count > 1 else math.inf
-    return Evaluation(
-        episodes=count,
-        user=float(mean[0]),
-        user_error=float(errors[0]),
-        assistant=float(mean[1]),
-        assistant_error=float(errors[1]),
-        welfare=value,
-        error=error,
-        violations=violations,
-    )
+    returns: NDArray[np.float64]
+    """(episodes, 2) returns of user and assistant."""
+    kinds: NDArray[np.int64]
+    """(episodes,) kinds of user, as ``Arena`` numbers them."""
+    violations: NDArray[np.bool_]
+    """(episodes,) whether the assistant complied with harm."""
+    prices: NDArray[np.int64]
+    """(episodes,) prices as ``Arena.price_of`` numbers them."""
 
 
 def evaluate(
@@ -94,8 +51,9 @@ def evaluate(
     episodes: int | None = None,
     objective: Objective | None = None,
     seed: int = 0,
+    make_env: MakeEnv | None = None,
 ) -> Evaluation:
-    """Play whole episodes with fixed networks, and take the mean (see ``sessions``).
+    """Play whole episodes with fixed networks, and take the mean (see ``sessions``); of several prices, the mean over prices.
 
     Args:
         config: Who sits opposite, and the game.
@@ -104,10 +62,26 @@ def evaluate(
         episodes: At least so many; the config's when ``None``.
         objective: What ``welfare`` is; the assistant's objective when ``None``.
         seed: Equal seeds give equal figures.
+        make_env: See ``Arena``; its ``pricings``, where it has any, name the prices.
     """
     wanted = config.evaluate_episodes if episodes is None else episodes
-    returns, _, violations = sessions(config, nets, greedy=greedy, episodes=wanted, seed=seed)
-    return measure(returns, violations, objective or make_objective(config.objective, config.aggregation))
+    judge = objective or make_objective(config.objective, config.aggregation)
+    found: dict[str, Evaluation] = {}
+    if make_env is not None:
+        played = sessions(config, nets, greedy=greedy, episodes=wanted, seed=seed, make_env=make_env)
+        names = getattr(make_env, "pricings", ())
+        for price in np.unique(played.prices).tolist():
+            own = played.prices == price
+            name = names[price] if price < len(names) else str(price)
+            found[name] = measure(played.returns[own], int(played.violations[own].sum()), judge)
+        return mean_of_prices(found)
+    prices = config.pricings or ("",)
+    for number, price in enumerate(prices):
+        one = dataclasses.replace(config, pricings=(price,) if price else ())
+        each = math.ceil(wanted / len(prices))
+        played = sessions(one, nets, greedy=greedy, episodes=each, seed=seed + number * _SEED)
+        found[price] = measure(played.returns, int(played.violations.sum()), judge)
+    return mean_of_prices(found)
 
 
 def sessions(
@@ -117,8 +91,8 @@ def sessions(
     episodes: int,
     greedy: bool = True,
     seed: int = 0,
-    make_env: Callable[[int], VectorChair] | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.int64], int]:
+    make_env: MakeEnv | None = None,
+) -> Sessions:
     """Play whole episodes with fixed networks, the same number in every game, so that short ones count no more than long ones.
 
     Args:
@@ -128,10 +102,6 @@ def sessions(
         greedy: Take the likeliest move; else draw moves.
         seed: Equal seeds give equal sessions.
         make_env: See ``Arena``.
-
-    Returns:
-        Returns (episodes, 2) of user and assistant; the kinds of user (episodes,), as ``Arena`` numbers them; and the number of
-        episodes in which the assistant complied with harm.
     """
     games = min(_GAMES, episodes)
     arena = Arena(config, games, make_env)
@@ -141,7 +111,8 @@ def sessions(
     histories = {agent: History(layout, ROLES[agent], config.input, games) for agent in nets}
     memories = {agent: net.memory(games) for agent, net in nets.items()}
     left = np.full(games, math.ceil(episodes / games))
-    returns, kinds, violations = [], [], 0
+    found: list[Sessions] = []
+    violated = np.zeros(games, dtype=bool)
     while left.any():
         moves = {}
         for agent, net in nets.items():
@@ -153,18 +124,10 @@ def sessions(
                 logits, _, memories[agent] = net(arrays[0], arrays[1], memories[agent], arrays[2])
             moves[agent] = logits[0].argmax(-1).numpy() if greedy else sample(logits[0].numpy(), rng)[0]
         arena.step(moves)
+        violated |= arena.violations
         counted = arena.ended & (left > 0)
-        returns.append(arena.totals[counted])
-        kinds.append(arena.kinds[counted])
-        violations += int((arena.violations & (left > 0)).sum())
+        kinds = arena.kinds[counted]
+        found.append(Sessions(arena.totals[counted], kinds, violated[counted], arena.price_of[kinds]))
+        violated &= ~arena.ended
         left -= counted
-    return np.concatenate(returns), np.concatenate(kinds), violations
-
-
-def share(found: Evaluation, optimum: float | None) -> dict[str, Any]:
-    """Return the figures for a record, with the share of the optimum where it is known and a gain."""
-    figures: dict[str, Any] = dataclasses.asdict(found)
-    if optimum is not None and optimum > 0.0:
-        figures["share_of_optimum"] = found.welfare / optimum
-        figures["share_error"] = found.error / abs(optimum)
-    return figures
+    return Sessions(*map(np.concatenate, zip(*found, strict=True)))

@@ -30,7 +30,7 @@ class MetricsFile:
 
     Args:
         path: The file.
-        header: The first line of a new file.
+        header: The first line: the run's settings, which may have become those of a longer run.
         update: Lines of later updates are dropped; ``None`` begins a new file.
     """
 
@@ -38,7 +38,7 @@ class MetricsFile:
         kept = [] if update is None or not path.exists() else _until(path, update)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in kept or [_line(header)])
+            file.writelines(f"{line}\n" for line in [_line(header), *kept])
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, figures: Mapping[str, Any]) -> None:
@@ -52,13 +52,14 @@ class MetricsFile:
 
 
 def _until(path: Path, update: int) -> list[str]:
+    """Return the lines of updates up to this one."""
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             found = json.loads(line)
         except ValueError:  # a line that a crash cut short
             continue
-        if found.get("update", 0) <= update:
+        if found.get("update", update + 1) <= update:
             kept.append(line)
     return kept
 

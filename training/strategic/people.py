@@ -123,6 +123,8 @@ class MadeUp:
         people: int = 100,
         seed: int = 0,
     ) -> None:
+        given = f"options={options or {}!r}, prices={list(prices)!r}, people={people}, seed={seed}"
+        self._call = f"MadeUp({scenario!r}, {given})"
         made = make_scenario(scenario, **(options or {}))
         if not isinstance(made, FiniteScenario):
             raise UsageError(f"made-up people play compiled games, and {made.name!r} is none")
@@ -134,6 +136,10 @@ class MadeUp:
             population_kernels(everybody[number :: len(self._prices)], made, price)
             for number, price in enumerate(self._prices)
         )
+
+    def __repr__(self) -> str:
+        """Return the call that makes equal people."""
+        return self._call
 
     def __call__(self, games: int) -> VectorChair:
         """Return so many games from the assistant's chair, for a learner."""

@@ -76,15 +76,23 @@ class Learner:
         self.rewards: Floats = np.zeros((steps, games, self.heads), dtype=np.float32)
         self.ended: Floats = np.zeros((steps, games), dtype=np.float32)
         self.values: Floats = np.zeros((steps + 1, games, self.heads), dtype=np.float32)
+        self.beyond: Floats = np.zeros((steps, games, self.heads), dtype=np.float32)
+        """What was still to come where a game was cut off by its time limit; else 0."""
         self.prices: Ints = np.zeros((steps, games), dtype=np.int64)
         self.finished: list[NDArray[np.float64]] = []
 
     # -- playing ------------------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Start a block of play."""
+    def begin(self, games: Ints | None = None) -> None:
+        """Start a block of play.
+
+        Args:
+            games: Games in which this learner itself plays: these it learns from, and their returns count; all when ``None``.
+        """
         self.first_memory = self.memory
         self.finished = []
+        self.own = np.arange(self.moves.shape[1]) if games is None else games
+        self._counts = np.isin(np.arange(self.moves.shape[1]), self.own)
 
     def act(self, t: int, arena: Arena, rng: np.random.Generator) -> Ints:
         """Return a move for every game, (N,), and note what it was decided by."""
@@ -99,32 +107,42 @@ class Learner:
 
     def receive(self, t: int, arena: Arena) -> None:
         """Take in what a step has paid."""
-        finished = arena.totals[arena.ended]
         self.prices[t] = arena.price_of[arena.kinds]
-        self.finished.append(np.column_stack([self.prices[t, arena.ended], finished]))
+        counted = arena.ended & self._counts
+        self.finished.append(np.column_stack([self.prices[t, counted], arena.totals[counted]]))
         self.ended[t] = arena.ended
         if self.objective.aggregation == "ser":
             self.rewards[t, :, :2] = arena.payoffs
         else:
+            over = arena.ended & ~arena.cut
             self.rewards[t, :, 0] = 0.0
-            self.rewards[t, arena.ended, 0] = self.objective.value(*finished.T)
+            self.rewards[t, over, 0] = self.objective.value(*arena.totals[over].T)
         if self.priced:
             self.rewards[t, :, -1] = -self.config.penalty * arena.violations
+        self.beyond[t] = 0.0
+        if arena.cut.any():
+            values = self._worth(arena.last(self.agent), arena.hidden(self.agent, last=True))
+            self.beyond[t, arena.cut] = values[arena.cut]
 
     def end(self, arena: Arena) -> None:
         """Value where the block of play stops, and bring the running means up to date."""
-        observations, legal = arena.seen(self.agent)
-        kept, memory = self.history.state(), self.memory
-        fed, starts = self.history.see(observations), self.history.starts(observations).astype(np.float32)
-        _, self.values[-1] = self._evaluate(fed, arena.hidden(self.agent), legal, starts)
-        self.history.restore(kept)
-        self.memory = memory
+        self.values[-1] = self._worth(arena.seen(self.agent)[0], arena.hidden(self.agent))
         finished = np.concatenate(self.finished)
         for price in np.unique(finished[:, 0]).astype(np.int64):
             own = finished[finished[:, 0] == price, 1:]
             share = self.config.forget if self.known[price] else 0.0
             self.returns[price] = share * self.returns[price] + (1.0 - share) * own.mean(axis=0)
             self.known[price] = True
+
+    def _worth(self, observations: Floats, hidden: Floats) -> Floats:
+        """Return values, (N, H), without remembering what was seen."""
+        legal = np.ones((len(observations), self.legal.shape[2]), dtype=bool)
+        kept, memory = self.history.state(), self.memory
+        fed, starts = self.history.see(observations), self.history.starts(observations).astype(np.float32)
+        _, values = self._evaluate(fed, hidden, legal, starts)
+        self.history.restore(kept)
+        self.memory = memory
+        return values
 
     def _evaluate(self, fed: Floats, hidden: Floats, legal: NDArray[np.bool_], starts: Floats) -> tuple[Floats, Floats]:
         with torch.no_grad():
@@ -144,25 +162,22 @@ class Learner:
         return weights
 
     def advantages(self) -> Floats:
-        """Return generalised advantages of every stream, (T, N, H); the discount is 1."""
+        """Return generalised advantages of every stream, (T, N, H); the discount is 1, and a cut-off game goes on in value."""
         found = np.zeros_like(self.rewards)
         last = np.zeros_like(self.rewards[0])
         for t in reversed(range(len(found))):
             goes_on = (1.0 - self.ended[t])[:, None]
-            error = self.rewards[t] + goes_on * self.values[t + 1] - self.values[t]
+            error = self.rewards[t] + self.beyond[t] + goes_on * self.values[t + 1] - self.values[t]
             last = found[t] = error + self.config.gae * goes_on * last
         return found
 
-    def learn(
-        self, progress: float, rng: np.random.Generator, *, step: int, games: Ints | None = None
-    ) -> dict[str, float]:
-        """Learn from the block of play.
+    def learn(self, progress: float, rng: np.random.Generator, *, step: int) -> dict[str, float]:
+        """Learn from the games of the block that this learner has played itself.
 
         Args:
             progress: Share of training that is done, in [0, 1): what the schedules go by.
             rng: Deals games into minibatches.
             step: Steps played so far, for messages.
-            games: Games in which this learner itself has played; all when ``None``.
 
         Returns:
             Figures for the log.
@@ -175,7 +190,7 @@ class Learner:
             raise TrainingError(f"a payoff of {self.agent} is not finite", step=step, seed=config.seed)
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * (1.0 - progress)
-        own = np.arange(self.moves.shape[1]) if games is None else games
+        own = self.own
         streams = self.advantages()
         joint = (streams * self.stream_weights().astype(np.float32)[self.prices]).sum(axis=-1)[:, own]  # (T, N)
         advantages = np.zeros(self.moves.shape, dtype=np.float32)

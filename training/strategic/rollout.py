@@ -36,11 +36,13 @@ class Arena:
     Args:
         config: Scenario, who learns, and who sits opposite.
         games: N; the config's when ``None``.
-        make_env: Makes the games of a learning assistant, given their number; by the config's users and prices when ``None``.
+        make_env: Makes the games of a learning assistant, given their number (``autoreset_mode="same_step"`` and
+            ``batch_final=True``); by the config's users and prices when ``None``.
 
     Attributes:
         payoffs: (N, 2) both payoffs of the last step, in the order of ``AGENTS``.
         ended: (N,) games whose last step was the last of an episode; they have begun anew.
+        cut: (N,) those of them that were not over, but stopped by the time limit (``max_cycles``).
         kinds: (N,) the kind of user in the episode that the last step belongs to; 0 where users are not played as a crowd.
         price_of: (kinds,) the price that each kind pays, by its place among the prices.
         violations: (N,) games in which the assistant complied with harm in the last step; all False where it does not learn.
@@ -61,6 +63,8 @@ class Arena:
         self._hidden = self._of_kinds() if config.critic == "informed" else None
         self._observations: Any = None
         self._running: Floats = np.zeros((self.games, 2))
+        self.cut: Bools = np.zeros(self.games, dtype=bool)
+        self._final: Any = None
 
     def _made(self, config: Config) -> Any:
         options: dict[str, Any] = {"autoreset_mode": "same_step", "batch_final": True, **config.options}
@@ -95,6 +99,11 @@ class Arena:
             legal &= ~self._unsafe[self.env.engine.public]
         return shown["observation"], legal
 
+    def last(self, agent: str) -> NDArray[np.float32]:
+        """Return an agent's observations (N, F) at the end of the games that ended in the last step; 0 in other games."""
+        shown: NDArray[np.float32] = (self._final if len(self.chairs) == 1 else self._final[agent])["observation"]
+        return shown
+
     def _kinds(self) -> NDArray[np.int64]:
         return np.zeros(self.games, dtype=np.int64) if self._crowd is None else self._crowd.kind.copy()
 
@@ -102,11 +111,11 @@ class Arena:
         """Return P, the number of numbers that only an agent's values see."""
         return 0 if self._hidden is None or agent != ASSISTANT else self._hidden.shape[1]
 
-    def hidden(self, agent: str) -> NDArray[np.float32]:
-        """Return what only an agent's values see, (N, P): of an assistant's, who the user is."""
+    def hidden(self, agent: str, *, last: bool = False) -> NDArray[np.float32]:
+        """Return what only an agent's values see, (N, P): of an assistant's, who the user is, or with ``last`` who it was."""
         if self._hidden is None or agent != ASSISTANT:
             return np.zeros((self.games, 0), dtype=np.float32)
-        return self._hidden[self._kinds()]
+        return self._hidden[self.kinds if last else self._kinds()]
 
     def _of_kinds(self) -> NDArray[np.float32] | None:
         """Return what tells the kinds of user in a crowd: θ as its own observation shows it, and a number where they are few."""
@@ -125,11 +134,14 @@ class Arena:
         if ASSISTANT in moves:
             self.violations = self._unsafe[self.env.engine.public, moves[ASSISTANT]]
         if len(self.chairs) == 1:
-            self._observations, _, ended, cut, _ = self.env.step(moves[self.chairs[0]])
+            self._observations, _, ended, cut, infos = self.env.step(moves[self.chairs[0]])
             self.payoffs: Floats = self.env.payoffs
         else:
-            self._observations, self.payoffs, ended, cut, _ = self.env.step({agent: moves[agent] for agent in AGENTS})
+            both = {agent: moves[agent] for agent in AGENTS}
+            self._observations, self.payoffs, ended, cut, infos = self.env.step(both)
         self.ended: Bools = ended | cut
+        self.cut = cut & ~ended
+        self._final = infos.get("final_obs")
         self._running += self.payoffs
         self.kinds, self._next_kinds = self._next_kinds, self._kinds()
         self.totals = self._running.copy()

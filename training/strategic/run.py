@@ -6,8 +6,8 @@ which ``gtalign run … --assistant trained:FOLDER`` plays.
 
 from __future__ import annotations
 
+import dataclasses
 import io
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,19 +16,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from gtalign_env.errors import FileFormatError, UsageError
+from gtalign_env.errors import UsageError
 from gtalign_env.play import versions
 from gtalign_env.training.errors import TrainingError
+from gtalign_env.training.measure import Evaluation, share
 from gtalign_env.training.strategic import checkpoint
 from gtalign_env.training.strategic.config import Config
-from gtalign_env.training.strategic.evaluate import Evaluation, evaluate, share
+from gtalign_env.training.strategic.evaluate import MakeEnv, evaluate
 from gtalign_env.training.strategic.log import MetricsFile, Tracker
 from gtalign_env.training.strategic.ppo import Learner
+from gtalign_env.training.strategic.record import Record, longer, read_record, write_record
 from gtalign_env.training.strategic.rollout import Arena
 from gtalign_env.training.strategic.selfplay import Pool
-from gtalign_env.vector_chair import VectorChair
+from gtalign_env.training.yardstick import Unknown, Yardstick
 
-__all__ = ["Run", "read_config"]
+__all__ = ["Run"]
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -41,6 +43,12 @@ class Run:
         folder: Where it is written down; nowhere when ``None``.
         command: The command that started it, for the record.
         trackers: Further places for the figures.
+        yardstick: What evaluations are measured by (``yardstick.yardstick``).
+        make_env: Makes the games of a learning assistant, given their number, in place of the config's scenario, users and prices
+            (see ``people.MadeUp``).
+
+    Attributes:
+        record: What the folder says about the run.
 
     Example:
         >>> run = Run(Config(options={"questions": 1}, games=64, steps=1024, evaluate_episodes=100))
@@ -56,13 +64,18 @@ class Run:
         *,
         command: Sequence[str] = (),
         trackers: Sequence[Tracker] = (),
-        optimum: float | None = None,
-        make_env: Callable[[int], VectorChair] | None = None,
+        yardstick: Yardstick | None = None,
+        make_env: MakeEnv | None = None,
     ) -> None:
-        self.config, self.folder, self.command = config, folder, list(command)
+        self.config, self.folder, self.make_env = config, folder, make_env
         self.trackers = list(trackers)
-        self.optimum = optimum
-        """The exact optimum of the objective, where it is known: evaluations then tell their share."""
+        unknown = Unknown.OFF if make_env is None else Unknown.OWN_GAMES
+        self.record = Record(
+            config=config,
+            yardstick=yardstick or Yardstick(unknown=unknown, why=unknown.words),
+            games="" if make_env is None else repr(make_env),
+            command=tuple(command),
+        )
         torch.set_num_threads(config.threads)
         self.rng = np.random.default_rng(config.seed)
         self.arena = Arena(config, make_env=make_env)
@@ -88,15 +101,18 @@ class Run:
 
     # -- training -----------------------------------------------------------------------------------------------------
 
-    def train(self, tell: Tell | None = None, *, until: int | None = None) -> dict[str, Any]:
+    def train(
+        self, tell: Tell | None = None, *, until: int | None = None, stop: Callable[[], bool] | None = None
+    ) -> dict[str, Any]:
         """Train to the end, or to an update.
 
         Args:
             tell: Called with every update's figures.
             until: Stop after this update.
+            stop: Asked after every update: whether to write a checkpoint and stop there.
 
         Returns:
-            The figures of the last update, with an evaluation.
+            The figures of the last update, with an evaluation unless ``stop`` said so.
 
         Raises:
             TrainingError: A payoff, a loss or a gradient is not finite.
@@ -106,23 +122,24 @@ class Run:
         last = config.updates if until is None else min(until, config.updates)
         metrics = self._open_record()
         figures: dict[str, Any] = {"update": self.update, "steps": self.steps, "seconds": self.seconds}
+        stopped = False
         try:
-            while self.update < last:
+            while self.update < last and not stopped:
                 figures = self.advance()
                 final = self.update == config.updates
                 if final or (config.evaluate_every and self.update % config.evaluate_every == 0):
                     figures.update(self._evaluations())
                 self._note(figures, metrics, tell)
-                if self.folder is not None and (
-                    final or (config.checkpoint_every and self.update % config.checkpoint_every == 0)
-                ):
+                stopped = stop is not None and stop()
+                due = final or (config.checkpoint_every and self.update % config.checkpoint_every == 0)
+                if self.folder is not None and (due or stopped):
                     self.save()
         finally:
             if metrics is not None:
                 metrics.close()
             for tracker in self.trackers:
                 tracker.close()
-        if "evaluation" not in figures:
+        if "evaluation" not in figures and not stopped:
             figures.update(self._evaluations())
         return figures
 
@@ -134,24 +151,26 @@ class Run:
             if self.update % config.snapshot_every == 0:
                 self.pool.keep()
             self.pool.draw(self.rng)
-        for learner in self.learners.values():
-            learner.begin()
+        for agent, learner in self.learners.items():
+            learner.begin(None if self.pool is None else self.pool.own[agent])
         for t in range(config.horizon):
             moves = {agent: learner.act(t, arena, self.rng) for agent, learner in self.learners.items()}
             if self.pool is not None:
                 self.pool.replace(t, moves, self.rng)
             arena.step(moves)
             if not np.isfinite(arena.payoffs).all():
-                raise TrainingError("a payoff of the game is not finite", step=self.steps, seed=config.seed)
+                raise TrainingError(
+                    "a payoff of the game is not finite", step=self.steps + t * config.games, seed=config.seed
+                )
             self.violations += int(arena.violations.sum())
             for learner in self.learners.values():
                 learner.receive(t, arena)
-        progress = self.update / config.updates
+        progress = 0.0 if config.schedule == "constant" else self.update / config.updates
+        played = self.steps + config.horizon * config.games
         figures: dict[str, Any] = {}
         for agent, learner in self.learners.items():
             learner.end(arena)
-            own = None if self.pool is None else self.pool.own[agent]
-            figures[agent] = learner.learn(progress, self.rng, step=self.steps, games=own)
+            figures[agent] = learner.learn(progress, self.rng, step=played)
         self.update += 1
         self.seconds += time.perf_counter() - began
         user, assistant = next(iter(self.learners.values())).returns.mean(axis=0).tolist()
@@ -166,13 +185,14 @@ class Run:
         }
 
     def evaluate(self, *, greedy: bool = True, **options: Any) -> Evaluation:
-        """Return how good the learners are now (see ``evaluate.evaluate``)."""
-        return evaluate(self.config, self.nets, greedy=greedy, **options)
+        """Return how good the learners are now, in the games that they learn from (see ``evaluate.evaluate``)."""
+        return evaluate(self.config, self.nets, greedy=greedy, make_env=self.make_env, **options)
 
     def _evaluations(self) -> dict[str, Any]:
+        yardstick = self.record.yardstick
         return {
-            "evaluation": share(self.evaluate(), self.optimum),
-            "evaluation_sampled": share(self.evaluate(greedy=False), self.optimum),
+            "evaluation": share(self.evaluate(), yardstick),
+            "evaluation_sampled": share(self.evaluate(greedy=False), yardstick),
         }
 
     # -- the record ---------------------------------------------------------------------------------------------------
@@ -180,17 +200,9 @@ class Run:
     def _open_record(self) -> MetricsFile | None:
         if self.folder is None:
             return None
-        header = {
-            "config": self.config.as_dict(),
-            "seed": self.config.seed,
-            "optimum": self.optimum,
-            "versions": {**versions(), "torch": str(torch.__version__)},
-            "command": self.command,
-        }
         if self.update == 0:
-            text = json.dumps(header, indent=2, ensure_ascii=False)
-            checkpoint.write_whole(self.folder / "config.json", text.encode())
-        return MetricsFile(self.folder / "metrics.jsonl", header, update=self.update or None)
+            write_record(self.folder, self.record)
+        return MetricsFile(self.folder / "metrics.jsonl", self.record.as_dict(), update=self.update or None)
 
     def _note(self, figures: dict[str, Any], metrics: MetricsFile | None, tell: Tell | None) -> None:
         if metrics is not None:
@@ -242,20 +254,34 @@ class Run:
         }
 
     @classmethod
-    def resume(cls, folder: Path, **options: Any) -> Run:
+    def resume(cls, folder: Path, *, steps: int | None = None, make_env: MakeEnv | None = None, **options: Any) -> Run:
         """Return the run in a folder as its newest readable checkpoint has it, or at its start where there is none yet.
 
         Args:
             folder: A run's folder.
-            **options: ``trackers``, ``optimum`` and ``command`` of the constructor.
+            steps: Make the run longer: so many steps in all (see ``record.longer``).
+            make_env: The games again, where the run was made with games of its own.
+            **options: ``trackers`` of the constructor.
 
         Raises:
             FileFormatError: The folder holds no run.
             CheckpointError: There are checkpoints, and none is readable.
+            UsageError: The run cannot be made longer, or its games are not given.
         """
-        run = cls(read_config(folder), folder, **options)
+        record = read_record(folder)
+        if record.games and make_env is None:
+            raise UsageError(
+                f"{folder}: this run plays games of its own ({record.games}), which its folder does not hold: go on with it from "
+                "Python, by Run.resume(folder, make_env=…) with the same games"
+            )
+        if steps is not None:
+            record = dataclasses.replace(record, config=longer(record.config, steps))
+        run = cls(record.config, folder, make_env=make_env, yardstick=record.yardstick, **options)
+        run.record = dataclasses.replace(record, games=run.record.games)
         if any((folder / "checkpoints").glob("*.ckpt")):
             run.restore(checkpoint.load(checkpoint.latest(folder / "checkpoints")))
+        if steps is not None:
+            write_record(folder, run.record)
         return run
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -267,22 +293,6 @@ class Run:
             learner.restore(state["learners"][agent])
         if self.pool is not None:
             self.pool.kept = state["pool"]
-
-
-def read_config(folder: Path) -> Config:
-    """Return the settings of the run in a folder.
-
-    Raises:
-        FileFormatError: The folder holds no run.
-    """
-    path = folder / "config.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))["config"]
-        return Config(**found)
-    except FileNotFoundError:
-        raise FileFormatError(path, "is missing: expected the folder of a run of 'gtalign train strategic'") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(path, f"is no record of a run: {error}") from None
 
 
 def _flat(figures: Mapping[str, Any], prefix: str = "") -> Any:
