@@ -32,7 +32,7 @@ OVER_PARALLEL, OVER_RPS, BARE_OVER = 100.0, 500.0, 3.0
 """Required: times the steps of ``parallel_env`` and of rps, and how much of a bare loop's time a step may take."""
 
 ROUND, SHORT_ROUND = 880, 220
-"""Steps in which every game of 4,096, and of very many, draws a block of random numbers ahead once: a fair share of that work."""
+"""Steps in which 4,096 games, and very many, are given new random numbers once: a fair share of that work."""
 
 Runner = Callable[[int], float]
 """Plays about so many steps and returns how many it played per second."""

@@ -119,11 +119,9 @@ class VectorGame(BatchedEnv):
     def _step_infos(self, mask: Bools) -> Infos:
         if mask is not self._everyone and not mask.any():
             return {agent: {} for agent in AGENTS}
-        illegal = self.engine.illegal()
-        illegal &= mask
         infos: Infos = {
-            agent: {"illegal_move": row, "_illegal_move": mask.copy()}
-            for agent, row in zip(AGENTS, illegal, strict=True)
+            agent: {"illegal_move": illegal & mask, "_illegal_move": mask.copy()}
+            for agent, illegal in zip(AGENTS, self.engine.illegal, strict=True)
         }
         violations = self._violations(mask)
         if violations is not None:

@@ -97,6 +97,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any], abc.ABC):
             "autoreset_mode": autoreset_mode,
         }
         self._over: Bools = np.zeros(num_envs, dtype=np.bool_)
+        self._again: Ints = _NONE  # the same games, as indices
         self._everyone: Bools = np.ones(num_envs, dtype=np.bool_)
         self._ready = False
 
@@ -131,6 +132,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any], abc.ABC):
         self.engine.draws.seed(games, [seeds[game] for game in games.tolist()])
         self._open(games, pins)
         self._over = self._over & ~mask
+        self._again = np.flatnonzero(self._over)
         self._ready = True
         return self._seen(), self._opening_infos(mask)
 
@@ -147,7 +149,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any], abc.ABC):
             if self.closed:
                 raise _closed("step()")
             raise ResetNeededError("step() was called before reset(): call reset() first")
-        again = self._over.nonzero()[0]
+        again = self._again
         if self.autoreset_mode is AutoresetMode.DISABLED and again.size:
             raise ResetNeededError(
                 f"step() was called with {again.size} games that are over, the first of them game {again[0]}: reset them first "
@@ -155,14 +157,13 @@ class BatchedEnv(VectorEnv[Any, Any, Any], abc.ABC):
             )
         moves = self._read_actions(actions, again)
         rewards, ended, cut = self._play(moves, again)
-        over = ended | cut
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            infos = self._begin_at_once(over)
+            infos = self._begin_at_once(ended | cut)
         else:
             infos = self._step_infos(~self._over if again.size else self._everyone)
             if again.size:
                 self._open(again, {})
-            self._over = over
+            self._over, self._again = self._finished(ended, cut)
         self._tell_turns(infos, self._everyone)
         return self._seen(), rewards, ended, cut, infos
 
@@ -257,6 +258,13 @@ class BatchedEnv(VectorEnv[Any, Any, Any], abc.ABC):
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
+    def _finished(self, ended: Bools, cut: Bools) -> tuple[Bools, Ints]:
+        """Return which games are over after a step, as a mask and as indices."""
+        if self.max_cycles is None and not self.engine.tables.turns:
+            return ended.copy(), self.engine.finished
+        over = ended | cut
+        return over, np.flatnonzero(over)
+
     def _begin_at_once(self, over: Bools) -> Infos:
         """Return the infos of a step; where it ended a game, those of its last moment, and the game begins anew."""
         infos = self._step_infos(~over)
@@ -315,7 +323,8 @@ class BatchedEnv(VectorEnv[Any, Any, Any], abc.ABC):
         """Return in which games of ``mask`` a harmful request was complied with; ``None`` where in none."""
         if not self.engine.tables.unsafe:
             return None
-        unsafe: Bools = self.engine.tables.violation.take(self.engine.kind, mode="clip") & mask
+        unsafe: Bools = self.engine.kind < self.engine.tables.unsafe
+        unsafe &= mask
         return unsafe if unsafe.any() else None
 
     def _itemised(self, mask: Bools, names: Sequence[str], items: Floats) -> Infos:

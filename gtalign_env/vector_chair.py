@@ -148,7 +148,7 @@ class VectorChair(BatchedEnv):
         user, assistant = (moves, others) if self.agent == USER else (others, moves)
         self.payoffs, ended = self.engine.advance(user, assistant, again)
         self.seat.follow(None)
-        self._illegal = self.engine.illegal()[self._column]
+        self._illegal = self.engine.illegal[self._column]
         if self.itemise:
             self._items[games] = self.engine.items(games, ended[games])[self._column]
         return self.payoffs[:, self._column].copy(), ended, self._truncated(ended, again)
@@ -192,7 +192,7 @@ class VectorChair(BatchedEnv):
         first = playing.copy()
         while playing.any():
             over, late = self._exchange(moves, playing, self.payoffs, self._items)
-            self._illegal |= first & self.engine.illegal()[self._column]
+            self._illegal |= first & self.engine.illegal[self._column]
             first[:] = False
             moves = np.full(self.num_envs, self._wait, dtype=np.int64)
             ended |= over

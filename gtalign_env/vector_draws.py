@@ -3,8 +3,8 @@
 Every draw of a compiled game is one double, ``Generator.random()``. Streams of their own are drawn ahead in blocks, and a game
 that is replayed alone with the same seed gets the same numbers.
 
-Such a double is a whole number of 2**-53ths. Streams give that number, an integer below 2**53, as comparing and shifting integers
-takes fewer passes over an array than sorting doubles into buckets.
+Such a double is a whole number of 2**-53ths: the upper 53 bits of what the bit generator gives. Streams give that number, an
+integer below 2**53, as comparing and shifting integers takes fewer passes over an array than sorting doubles into buckets.
 """
 
 from __future__ import annotations
@@ -19,26 +19,28 @@ from numpy.typing import NDArray
 
 __all__ = ["DRAWS", "OneStream", "OwnStreams"]
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Raw = NDArray[np.uint64]
 DRAWS = 2**53
 """So many values a draw can have."""
-_BOUND = ("_flat", "_drawn", "_fresh", "_rows", "_fills")
-_KEPT = 16
-"""Most draws that are left of a block when a new one is drawn; for as many, nobody has to look who needs one."""
-_LINE = 8
-"""Draws in a cache line."""
-_SHORTEST, _LONGEST, _LINES = 33, 129, 2**19
-"""Cache lines of draws that a game has, and that all games together should have at most (32 MiB). Long rows save time, as a
-generator that is taken up again has left the cache. An odd number, as then neighbouring games do not compete for the same ones.
-"""
-_AT_ONCE = 16
-"""Blocks drawn together: what they are drawn into stays in the cache."""
-_COUNTS: Ints = np.arange(3)[:, None]
+_SPARE: Raw = np.array(11, dtype=np.uint64)
+"""Bits of a 64-bit number that a double has no room for."""
+_MOST = 3
+"""Draws that are taken at a time, at most."""
+_SHORTEST, _LONGEST, _ALL = 264, 1032, 1032 * 2**12
+"""Draws that a game has ahead, and that all games together should have at most (32 MiB). Long columns save time, as a generator
+that is taken up again has left the cache."""
+_AT_ONCE = 64
+"""Games whose draws are made together: what they are made in stays in the cache."""
+_BOUND = ("_flat", "_row", "_down", "_fresh", "_sources")
 
 
 class OwnStreams:
     """One generator per game, as ``parallel_env`` has one.
+
+    All games' draws stand in one block, a row for each draw and a column for each game. Games read down their columns at nearly
+    the same pace, so that those read in one step lie close together. When the first game is through, all begin at the top again,
+    with what they have not read and new draws below it.
 
     Args:
         games: N.
@@ -58,20 +60,20 @@ class OwnStreams:
     def __init__(self, games: int) -> None:
         self.seeds: list[int | None] = [None] * games
         self._generators: list[np.random.Generator | None] = [None] * games
-        self._row = _LINE * (min(max(_LINES // games, _SHORTEST), _LONGEST) | 1)
-        self._block: Ints = np.zeros((games, self._row), dtype=np.int64)
-        self._start: Ints = np.arange(games) * self._row
-        self._due: Ints = self._start + self._row - _KEPT
-        self._at: Ints = self._start + self._row  # (N,): the next draw, as an index of the flat block
+        self._games = games
+        self._rows = min(max(_ALL // games, _SHORTEST), _LONGEST)
+        self._block: Ints = np.zeros((self._rows, games), dtype=np.int64)
+        self._at: Ints = np.arange(games)  # (N,): the next draw, as an index of the flat block
+        self._new: set[int] = set()  # games whose generators nothing was drawn from
         self._safe = 0  # so many draws every game has at least
         self._bind()
 
     def _bind(self) -> None:
         self._flat = self._block.reshape(-1)
-        self._drawn: Ints = np.zeros(len(self.seeds), dtype=np.int64)
-        self._fresh: Floats = np.empty((_AT_ONCE, self._row - _KEPT))
-        self._rows = list(self._fresh)
-        self._fills = [_filler(generator) for generator in self._generators]
+        self._row: Ints = np.array(self._games)  # NumPy is quicker with such an array than with a Python number
+        self._down: Ints = np.arange(_MOST)[:, None] * self._games  # to the next draws of a column
+        self._fresh: Raw = np.zeros((min(_AT_ONCE, self._games), self._rows), dtype=np.uint64)
+        self._sources = [_source(generator) for generator in self._generators]
 
     def seed(self, games: Ints, seeds: Sequence[int | None]) -> None:
         """Give games new generators; ``None`` lets a game's own go on, or makes one from the system's entropy."""
@@ -79,61 +81,83 @@ class OwnStreams:
             if seed is None and self._generators[game] is not None:
                 continue
             self._generators[game], self.seeds[game] = seeding.np_random(seed)
-            self._at[game] = self._start[game] + self._row
+            self._sources[game] = _source(self._generators[game])
+            self._new.add(game)
             self._safe = 0
-            self._fills[game] = _filler(self._generators[game])
 
     @property
     def generator(self) -> tuple[np.random.Generator, ...]:
         """Every game's generator as it stands: copies, set back by what was drawn ahead."""
         made = []
-        for generator, left in zip(self._generators, (self._start + self._row - self._at).tolist(), strict=True):
-            twin = copy.deepcopy(generator)
+        for game, row in enumerate((self._at // self._games).tolist()):
+            twin = copy.deepcopy(self._generators[game])
             if twin is None:
                 twin = seeding.np_random()[0]
-            elif left:
+            elif game not in self._new:
                 bits: Any = twin.bit_generator  # a PCG64, which can go back
-                bits.advance(-left)
+                bits.advance(row - self._rows)
             made.append(twin)
         return tuple(made)
 
-    def one(self) -> Ints:
-        """Return the next draw of every game, (N,), in an array that the next call writes on."""
+    def one(self, out: Ints | None = None) -> Ints:
+        """Return the next draw of every game, (N,), in ``out`` if it is given."""
         self._need(1)
-        self._flat.take(self._at, out=self._drawn, mode="clip")
-        self._at += 1
-        return self._drawn
+        drawn = self._flat.take(self._at, out=out, mode="clip")
+        self._at += self._row
+        return drawn
 
     def unread(self, games: Ints) -> None:
         """Take back the draw that ``one`` has just given to some games."""
-        self._at[games] -= 1
+        self._at[games] -= self._row
 
     def several(self, games: Ints, count: int) -> Ints:
         """Return the next draws of some games, (count, n) from (n,); ``count`` is at most 3."""
         self._need(count)
-        at = self._at[games]
-        self._at[games] = at + count
-        return self._flat.take(at + _COUNTS[:count], mode="clip")
+        at = self._at.take(games)
+        self._at[games] = at + count * self._games
+        return self._flat.take(at + self._down[:count], mode="clip")
 
     def _need(self, count: int) -> None:
-        """See to it that every game that is played has so many draws left."""
+        """See to it that every game has so many draws left."""
         if self._safe < count:
-            due = np.flatnonzero(self._at >= self._due)
-            if due.size:
-                self._refill(due)
-            self._safe = _KEPT
+            if self._new:
+                self._begin()
+            if self._rows - self._front() < _MOST:
+                self._go_on()
+            self._safe = self._rows - self._front()
         self._safe -= count
 
-    def _refill(self, games: Ints) -> None:
-        """Move what is left of a block to its front, and draw the rest anew."""
-        self._block[games, :_KEPT] = self._block[games, -_KEPT:]
-        self._at[games] -= self._row - _KEPT
-        fills, fresh, rows = self._fills, self._fresh, self._rows
+    def _front(self) -> int:
+        """Return the row of the game that is ahead of all others."""
+        return int(self._at.max()) // self._games
+
+    def _begin(self) -> None:
+        """Give new games their draws, beside those that the others are at."""
+        row = self._front() if len(self._new) < self._games else 0
+        games = np.array(sorted(self._new))
+        self._new.clear()
+        self._at[games] = row * self._games + games
         for first in range(0, games.size, _AT_ONCE):
             some = games[first : first + _AT_ONCE]
-            for game, row in zip(some.tolist(), rows, strict=False):
-                fills[game](out=row)
-            self._block[some, _KEPT:] = _whole(fresh[: some.size])
+            fresh = self._fresh[: some.size, row:]
+            for game, line in zip(some.tolist(), fresh, strict=True):
+                np.right_shift(self._sources[game](self._rows - row), _SPARE, line)
+            self._block[row:, some] = fresh.T
+
+    def _go_on(self) -> None:
+        """Move every game's draws to the top of its column, and draw new ones below them."""
+        starts = (self._at // self._games).tolist()
+        least = min(starts)
+        for first in range(0, self._games, _AT_ONCE):
+            some = slice(first, first + _AT_ONCE)
+            old = self._block[least:, some].copy().view(np.uint64)
+            fresh = self._fresh[: old.shape[1]]
+            for place, (start, source) in enumerate(zip(starts[some], self._sources[some], strict=True)):
+                line = fresh[place]
+                line[: self._rows - start] = old[start - least :, place]
+                np.right_shift(source(start), _SPARE, line[self._rows - start :])
+            self._block[:, some] = fresh.T
+        self._at[:] = np.arange(self._games)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what ``_bind`` makes."""
@@ -178,29 +202,28 @@ class OneStream:
         elif given:
             self._generator, self.seeds = np.random.Generator(np.random.PCG64(np.random.SeedSequence(given))), -1
 
-    def one(self) -> Ints:
-        """Return a draw for every game, (N,)."""
-        return _whole(self.generator.random(self._games))
+    def one(self, out: Ints | None = None) -> Ints:
+        """Return a draw for every game, (N,); ``out`` is not needed."""
+        return self._whole(self._games)
 
     def unread(self, games: Ints) -> None:
         """Do nothing: no game has numbers of its own."""
 
     def several(self, games: Ints, count: int) -> Ints:
         """Return draws for some games, (count, n) from (n,)."""
-        return _whole(self.generator.random((count, len(games))))
+        return self._whole((count, len(games)))
+
+    def _whole(self, size: int | tuple[int, int]) -> Ints:
+        """Return draws in this shape."""
+        drawn = self.generator.bit_generator.random_raw(size)
+        drawn >>= _SPARE
+        return drawn.view(np.int64)
 
 
-def _whole(doubles: Floats) -> Ints:
-    """Return doubles as whole numbers of 2**-53ths, in their place."""
-    doubles *= DRAWS
-    return doubles.astype(np.int64)
+def _source(generator: np.random.Generator | None) -> Callable[[int], Raw]:
+    """Return what gives so many numbers of 64 bits; zeros where nobody plays the game, as it was never seeded."""
+    return _zeros if generator is None else generator.bit_generator.random_raw
 
 
-def _filler(generator: np.random.Generator | None) -> Callable[..., Any]:
-    """Return what draws a game's next block into an array; nothing where the game was never seeded."""
-    return _unseeded if generator is None else generator.random
-
-
-def _unseeded(out: Floats) -> None:
-    """Draw nothing: nobody plays this game."""
-    out[:] = 0.0
+def _zeros(count: int) -> Raw:
+    return np.zeros(count, dtype=np.uint64)

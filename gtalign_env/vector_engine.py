@@ -29,8 +29,9 @@ Pins = Mapping[Literal["user_type", "pricing", "task"], Any]
 _ROLES: tuple[Role, ...] = ("user", "assistant")
 _START: Ints = np.array([[0], [BUCKETS]])
 """Where the buckets of ``BatchTables.start`` begin: θ's and the opening's."""
-_SLACK = 1e-15
-"""More than two ways of computing tanh ever differ by."""
+_BELOW, _ABOVE = np.array(1.0 - 2e-15), np.array(1.0 + 2e-15)
+"""1, and to both sides more than two ways of computing tanh ever differ by."""
+_HALF = np.array(0.5, dtype=np.float32)
 _FLOOR = -25.0
 """Further down tanh is -1 on every machine."""
 _MOST_BOOKS = 256
@@ -51,11 +52,12 @@ class Engine:
         public: (N,) the public state of every game.
         slot: (N,) the book (type and pricing) of every game, as ``tables.books`` numbers them.
         total: (N,) the user's payoffs so far.
-        steps: (N,) steps since the episode began.
         entry: (N,) the table entry of the last exchange.
         kind: (N,) its class (``tables.nothing`` before the first).
         mark: (2, N) which number of the N observations, one after the other, shows the user's, and the assistant's, last move;
             that of ``tables.nowhere`` where it was illegal, and before the first.
+        illegal: (2, N) where the user's, and the assistant's, last move was not legal.
+        finished: (n,) the games that the last ``advance`` ended.
 
     Example:
         >>> from gtalign_env.registration import make_scenario
@@ -84,21 +86,28 @@ class Engine:
         self.public: Ints = np.zeros(games, dtype=np.int64)
         self.slot: Ints = np.zeros(games, dtype=np.int64)
         self.total: Floats = np.zeros(games)
-        self.steps: Ints = np.zeros(games, dtype=np.int64)
+        self._clock = 0  # steps played
+        self._began: Ints = np.zeros(games, dtype=np.int64)  # (N,): the clock when the episode began
         self.entry: Ints = np.zeros(games, dtype=np.int64)
         self.kind: Ints = np.zeros(games, dtype=np.int64)
         self._rows: Ints = np.arange(games) * scenario.layout.size
         self._nowhere: Ints = self._rows + self.tables.nowhere
         self.mark: Ints = np.stack([self._nowhere, self._nowhere])
+        self.illegal: Bools = np.zeros((2, games), dtype=np.bool_)
+        self.finished: Ints = np.zeros(0, dtype=np.int64)
+        self._idle: Ints | None = None  # games that took no part in the last ``advance``, and are as it left them
         self._held: list[Ints] = []
         usual = [(user_type, price) for price in prices for user_type in scenario.mix.types]
         self._usual = self.hold(usual)  # (prices · types,)
         self._plain: dict[tuple[Role, int], NDArray[np.int8]] = {}
         self._varies: set[tuple[Role, int]] = set()
+        # The same as numbers of the tables, for which see ``HIGH``.
+        self._width, self._branches, self._terminal, self._elsewhere = (
+            np.array(number)
+            for number in (self.tables.width, self.tables.branches, self.tables.terminal, self.tables.nowhere)
+        )
         # Work space: at these sizes a step is bound by memory, and the same few pages stay in the cache.
-        self._add: Ints = np.zeros((2, games), dtype=np.int64)
-        self._done: Ints = np.zeros((2, games), dtype=np.int64)
-        self._lot: Ints = np.zeros(games, dtype=np.int64)
+        self._work: Ints = np.zeros((3, games), dtype=np.int64)
 
     # -- playing ------------------------------------------------------------------------------------------------------
 
@@ -136,12 +145,14 @@ class Engine:
         for row, base, fixed in zip(self._base, tables.bases, tables.fixed, strict=True):
             if fixed is None:  # row by row: thrice as quick as all at once
                 row[games] = base.take(own)
-        nowhere = self._nowhere.take(games)
-        for mark in self.mark:
-            mark[games] = nowhere
-        self.kind[games] = tables.nothing
+        if games is not self._idle:  # those that have just waited look like this already
+            nowhere = self._nowhere.take(games)
+            for mark in self.mark:
+                mark[games] = nowhere
+            self.kind[games] = tables.nothing
+        self._idle = None
         self.total[games] = 0.0
-        self.steps[games] = 0
+        self._began[games] = self._clock
 
     def advance(self, user: Ints, assistant: Ints, idle: Ints | None = None) -> tuple[Floats, Bools]:
         """Play one exchange in every game.
@@ -155,37 +166,44 @@ class Engine:
             Payoffs (N, 2), the user's first, and whether the game is over, (N,); both 0 where idle.
         """
         tables = self.tables
-        did, entry = self._add, self.entry
-        np.multiply(self.public, tables.width, out=entry)
-        np.add(entry, user, out=did[0])
-        entry += tables.moves_each
-        np.add(entry, assistant, out=did[1])
-        done = tables.move.take(did, out=self._done, mode="clip")
-        np.right_shift(done, HIGH, out=self.mark)
-        self.mark += self._rows
-        np.add(done[0], done[1], out=entry)
+        entry, (first, second, third) = self.entry, self._work
+        if idle is not None and idle.size:
+            self.public[idle] = tables.terminal  # where whatever they do leads to nothing
+        np.multiply(self.public, self._width, out=entry)
+        tables.move[0].take(np.add(entry, user, out=third), out=first, mode="clip")
+        tables.move[1].take(np.add(entry, assistant, out=third), out=second, mode="clip")
+        np.add(first, second, out=entry)
         entry &= LOW  # no more than the last row's number: nothing was carried
-        drawn = self.draws.one()
+        for did, mark, illegal in zip((first, second), self.mark, self.illegal, strict=True):
+            np.right_shift(did, HIGH, out=mark)
+            np.equal(mark, self._elsewhere, out=illegal)
+            mark += self._rows
+        drawn = self.draws.one(first)
         if tables.branches > 1:
-            lot = tables.lot.take(entry, out=self._lot, mode="clip")
-            entry *= tables.branches
-            entry += tables.branch(drawn, lot)
-        link = tables.link.take(entry, out=self._lot, mode="clip")
+            tables.lot.take(entry, out=second, mode="clip")
+            entry *= self._branches
+            entry += tables.branch(drawn, second, third, second)
+        link = tables.link.take(entry, out=first, mode="clip")
         kind = np.right_shift(link, HIGH, out=self.kind)
         np.bitwise_and(link, LOW, out=self.public)
-        pairs = tables.pairs.take(np.add(self._base[0], kind, out=self._lot), mode="clip")
+        pairs = tables.pairs.take(np.add(self._base[0], kind, out=second), mode="clip")
         payoffs: Floats = pairs.view(np.float64).reshape(-1, 2)
         self.total += payoffs[:, 0]
-        self.steps += 1
-        ended = self.public == tables.terminal
+        self._clock += 1
+        ended: Bools = self.public == self._terminal
         if idle is not None and idle.size:
             self.draws.unread(idle)
-            pairs[idle] = 0.0
             ended[idle] = False
+        self._idle = idle
+        self.finished = ended.nonzero()[0]
         if tables.retains:
-            over = ended.nonzero()[0]
-            pairs.imag[over] += tables.retention(self.total.take(over))
+            pairs.imag[self.finished] += tables.retention(self.total.take(self.finished))
         return payoffs, ended
+
+    @property
+    def steps(self) -> Ints:
+        """(N,): steps since the episode began; a new array."""
+        return self._clock - self._began
 
     def advance_some(self, games: Bools, user: Ints, assistant: Ints) -> tuple[Floats, Bools]:
         """Play one exchange in some of the games, and leave the others exactly as they are."""
@@ -194,6 +212,7 @@ class Engine:
         payoffs, ended = self.advance(user, assistant, idle)
         for array, before in zip(self._state(), kept, strict=True):
             array[..., idle] = before
+        self._began[idle] += 1
         return payoffs, ended
 
     def slots(self, books: Sequence[Book]) -> Ints:
@@ -231,29 +250,26 @@ class Engine:
             public, kind, total, base = public[games], kind[games], total[games], base[:, games]
             mark = mark[:, games] - self._rows[games] + self._rows[: len(games)]
         found = []
+        work = self._work if games is None else np.empty((3, len(games)), dtype=np.int64)
         for role in roles:  # one after the other: what is written stays in the cache
             vectors = np.empty((len(public), self.scenario.layout.size), dtype=np.float32)
             place = 1 + tables.roles.index(role)
             fixed = tables.fixed[place]
             if fixed is None:
-                tables.seen.take(base[place] + public, axis=0, out=vectors, mode="clip")
+                tables.seen.take(np.add(base[place], public, out=work[0]), axis=0, out=vectors, mode="clip")
             else:
                 tables.seen[fixed:].take(public, axis=0, out=vectors, mode="clip")
             vectors.reshape(-1)[mark] = 1.0
             if role == "user":
-                pair = tables.shown_quality.take(kind, mode="clip")  # (N,) complex: both numbers, written in one go
-                pair.imag = squashed(total)
+                pair = work[2].view(np.complex64)  # (N,): both numbers, written in one go
+                tables.shown_quality.take(kind, out=pair, mode="clip")
+                squashed(total, pair.imag, work)
                 vectors[:, tables.nowhere : tables.nowhere + 2].view(np.complex64)[:, 0] = pair
             else:
                 vectors[:, tables.nowhere] = 0.0
             parts: dict[str, NDArray[Any]] = {"observation": vectors, "action_mask": self._masks(role, width, public)}
             found.append(parts)
         return found
-
-    def illegal(self) -> Bools:
-        """Return where the user's, and the assistant's, last move was not legal, (2, N); also where none was made yet."""
-        there: Bools = self.mark == self._nowhere
-        return there
 
     def state(self, game: int) -> FiniteState:
         """Return the state of one game as ``parallel_env`` holds it."""
@@ -308,7 +324,7 @@ class Engine:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _state(self) -> tuple[NDArray[Any], ...]:
-        return self.public, self.total, self.steps, self.entry, self.kind, self.mark
+        return self.public, self.total, self.entry, self.kind, self.mark, self.illegal
 
     def _masks(self, role: Role, width: int, public: Ints) -> NDArray[np.int8]:
         """Return which moves are legal, (n, width)."""
@@ -339,23 +355,30 @@ class Engine:
         self.kind[:] = np.where(self.steps > 0, tables.entry_class.take(self.entry), tables.nothing)
 
 
-def squashed(totals: Floats) -> NDArray[np.float32]:
-    """Return ``0.5 + 0.5 * math.tanh(total)`` of each total, as float32, (n,): the very numbers that ``parallel_env`` shows.
+def squashed(totals: Floats, out: NDArray[np.float32], work: NDArray[Any]) -> None:
+    """Write ``0.5 + 0.5 * math.tanh(total)`` of each total, (n,), as float32: the very numbers that ``parallel_env`` shows.
 
     NumPy's ``tanh`` may differ from the C library's in the last bits of a double. Where that could change the float32, the
     number is computed once more.
 
+    Args:
+        totals: (n,).
+        out: (n,) where the numbers go.
+        work: Room for two rows of n numbers of 64 bits.
+
     Example:
-        >>> squashed(np.array([0.0, 1.0])).tolist() == [0.5, float(np.float32(0.5 + 0.5 * math.tanh(1.0)))]
+        >>> shown = np.empty(2, dtype=np.float32)
+        >>> squashed(np.array([0.0, 1.0]), shown, np.empty((2, 2)))
+        >>> shown.tolist() == [0.5, float(np.float32(0.5 + 0.5 * math.tanh(1.0)))]
         True
     """
-    shown = np.tanh(totals)
-    shown *= 0.5
-    made = np.empty(len(totals), dtype=np.float32)
-    above = np.empty(len(totals), dtype=np.float32)
-    unsure = np.add(shown, 0.5 - _SLACK, out=made) != np.add(shown, 0.5 + _SLACK, out=above)
+    high = np.tanh(totals, out=work[0].view(np.float64))
+    below, above = work[1].view(np.float32).reshape(2, -1)
+    np.add(high, _BELOW, out=below)
+    np.add(high, _ABOVE, out=above)
+    np.multiply(above, _HALF, out=out)  # halves are exact
+    unsure = below != above
     if unsure.any():
-        made[totals <= _FLOOR] = 0.0
+        out[totals <= _FLOOR] = 0.0
         for place in np.flatnonzero(unsure & (totals > _FLOOR)).tolist():
-            made[place] = 0.5 + 0.5 * math.tanh(totals[place])
-    return made
+            out[place] = 0.5 + 0.5 * math.tanh(totals[place])

@@ -175,14 +175,14 @@ class _Policies(Seat):
         side = 0 if self.role == "user" else 1
         items = engine.items(games, np.zeros(len(games), dtype=np.bool_))[side].tolist()
         names = engine.item_names[side]
-        illegal = engine.illegal()[side]
+        illegal, steps = engine.illegal[side].tolist(), engine.steps.tolist()
         infos: list[dict[str, Any]] = []
         for place, game in enumerate(games.tolist()):
             info: dict[str, Any] = {}
-            if engine.steps[game]:
+            if steps[game]:
                 info = {
                     "payoff": dict(zip(names, items[place], strict=True)),
-                    "illegal_move": bool(illegal[game]),
+                    "illegal_move": illegal[game],
                 }
             mover = tables.movers[engine.public[game]]
             infos.append(info if mover is None else {"to_move": mover, **info})

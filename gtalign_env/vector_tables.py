@@ -28,15 +28,16 @@ Book = tuple[UserType, PricingPolicy]
 
 _RULES = ("reset", "step", "observe", "action_mask", "padded_mask", "is_legal", "info")
 _RETENTION = "retention"
-HIGH = 32
+# Numbers that every step uses are arrays of no dimension: NumPy looks longer, some 0.4 µs, at a number of Python's.
+HIGH: Ints = np.array(32)
 """Bits of the lower half of a packed number: two small numbers are looked up in one go."""
-LOW = 2**HIGH - 1
+LOW: Ints = np.array(2**32 - 1)
 """Masks the lower half."""
 BUCKETS = 64
 """Parts into which draws are sorted."""
-_LOWER = 47
+_LOWER: Ints = np.array(47)
 """Bits of a draw below those that tell its bucket."""
-_COUNT = 48
+_COUNT: Ints = np.array(48)
 """Where the count begins in the sum of a draw and a code: draw and bound, of one bucket, differ by less than 2**47."""
 
 
@@ -99,16 +100,18 @@ class Lots:
         """(most in a bucket, D · 64): with a draw of the bucket added, the bits from 48 up count the bound; in the first row
         those in earlier buckets too."""
 
-    def __call__(self, draws: Ints, first: Ints | int = 0) -> Ints:
+    def __call__(self, draws: Ints, first: Ints | int = 0, work: Ints | None = None, out: Ints | None = None) -> Ints:
         """Return outcomes, in the shape of the draws.
 
         Args:
             draws: Integers from 0 to 2**53 - 1.
             first: Where the buckets of each draw's distribution begin: 64 times its number.
+            work: Room for as many numbers.
+            out: Where the outcomes are to go; ``first`` will do.
         """
-        part = draws >> _LOWER
+        part = np.right_shift(draws, _LOWER, out=work)
         part += first
-        found: Ints = self.codes[0].take(part, mode="clip")
+        found: Ints = self.codes[0].take(part, out=out, mode="clip")
         found += draws
         found >>= _COUNT
         for codes in self.codes[1:]:
@@ -133,7 +136,7 @@ class BatchTables:
         >>> tables.slots([(theta, scenario.pricing) for theta in scenario.mix.types]).tolist()
         [0, 1, 2, 3]
         >>> tables.classes, tables.payoffs.shape
-        (305, (1220, 2))
+        (305, (1224, 2))
     """
 
     def __init__(self, scenario: FiniteScenario, roles: Sequence[Role]) -> None:
@@ -145,6 +148,7 @@ class BatchTables:
         self.states, users, assistants, self.branches = tables.next_state.shape
         self.terminal = tables.terminal
         self._next: Ints = tables.next_state.reshape(-1).astype(np.int64)
+        self._live = self._next.size // self.states * self.terminal  # so many entries stand before those of the end
         acts = self._acts("user", tables.user_mask, tables.user_act)  # (S·W,)
         first = np.repeat(np.arange(self.states) * users, self.width)
         self.mask: dict[Role, NDArray[np.int8]] = {
@@ -155,13 +159,11 @@ class BatchTables:
         self.nowhere = scenario.layout["private"].start
         """Where an observation takes the 1 of a move that was not made: what belongs there is written afterwards."""
         replies = self._acts("assistant", tables.assistant_mask, tables.assistant_act)
-        rows = np.concatenate([(first + acts) * assistants, replies])
-        self.move: Ints = rows | self._spots() << HIGH
-        """(2·S·W,): what a move does, by (chair, state, move), the user's first. The lower half of the number is what it adds to
-        the number of the row (state, user act, assistant act), an illegal move being a no-op; the upper half is which number of
-        an observation shows it afterwards, ``nowhere`` where it is illegal."""
-        self.moves_each = self.states * self.width
-        """S·W: so many are the user's."""
+        by_user, by_assistant = self._spots()
+        self.move: tuple[Ints, Ints] = ((first + acts) * assistants | by_user << HIGH, replies | by_assistant << HIGH)
+        """(S·W,) each: what the user's, and the assistant's, move does, by (state, move). The lower half of the number is what it
+        adds to the number of the row (state, user act, assistant act), an illegal move being a no-op; the upper half is which
+        number of an observation shows it afterwards, ``nowhere`` where it is illegal, and where the game is over."""
         summed = np.cumsum(tables.probability, axis=-1).reshape(-1, self.branches)
         distinct, lot = np.unique(summed, axis=0, return_inverse=True)  # most games have a handful of distributions
         self.lot: Ints = lot.reshape(-1).astype(np.int64) * BUCKETS
@@ -234,48 +236,53 @@ class BatchTables:
     def _padded(self, mask: NDArray[np.int8]) -> NDArray[np.int8]:
         return np.pad(mask, ((0, 0), (0, self.width - mask.shape[1]))).astype(np.int8)
 
-    def _spots(self) -> Ints:
-        layout = self.scenario.layout
-        shown = [
-            np.where(mask == 1, np.arange(self.width) + layout[f"last_{role}_move"].start, self.nowhere)
-            for role, mask in self.mask.items()
-        ]
-        return np.concatenate(shown).reshape(-1).astype(np.int64)
+    def _spots(self) -> list[Ints]:
+        """Return which number of an observation shows a move, (S·W,), for both players."""
+        found = []
+        for role, mask in self.mask.items():
+            first = self.scenario.layout[f"last_{role}_move"].start
+            spots = np.where(mask == 1, np.arange(first, first + self.width), self.nowhere)
+            spots[self.terminal] = self.nowhere
+            found.append(spots.reshape(-1).astype(np.int64))
+        return found
 
     def _classify(self, columns: Sequence[Any]) -> None:
         """Number the entries so that those with the same outcome and the same way of ending share a class."""
-        ends = self._next == self.terminal
-        codes = ends.astype(np.int64)
+        codes = (self._next[: self._live] == self.terminal).astype(np.int64)
         for column in columns:
-            fresh = np.unique(np.asarray(column, dtype=np.float64).reshape(-1), return_inverse=True)[1].reshape(-1)
+            values = np.asarray(column, dtype=np.float64).reshape(-1)[: self._live]
+            fresh = np.unique(values, return_inverse=True)[1].reshape(-1)
             codes = np.unique(codes * (fresh.max() + 1) + fresh, return_inverse=True)[1].reshape(-1)
         self._number(codes)
 
     def _number(self, codes: Ints) -> None:
-        self.entry_class: Ints = codes.astype(np.int64)
-        """(entries,): the class of an entry."""
-        self.link: Ints = self._next | self.entry_class << HIGH
-        """(entries,): the public state that follows in the lower half, the class in the upper half."""
-        self._first = np.unique(codes, return_index=True)[1]
-        self.classes = len(self._first)
-        self._ends = self._next[self._first] == self.terminal
+        """Number the classes anew: those with a violation first, and last that of whatever is done after the end."""
         outcome = self.scenario.tables.outcome
-        self.nothing = self.classes
-        """The class of no exchange yet."""
+        first = np.unique(codes, return_index=True)[1]
+        safe = np.asarray(outcome.violation).reshape(-1)[first] == 0.0
+        order = np.argsort(safe, kind="stable")
+        self._first: Ints = first[order]
+        self.classes = self.nothing = len(first)
+        """C, and the number of one more class: that of no exchange, which pays nothing."""
+        self.unsafe = int(np.count_nonzero(~safe))
+        """So many classes, the first ones, are those of a harmful request that was complied with."""
+        self.entry_class: Ints = np.full(len(self._next), self.nothing, dtype=np.int64)
+        """(entries,): the class of an entry."""
+        self.entry_class[: self._live] = np.argsort(order)[codes]
+        following = np.append(self._next[: self._live], np.full(len(self._next) - self._live, self.terminal))
+        self.link: Ints = following | self.entry_class << HIGH
+        """(entries,): the public state that follows in the lower half, the class in the upper half."""
+        self._ends = self._next[self._first] == self.terminal
         self.quality: Floats = np.append(np.asarray(outcome.quality, dtype=np.float64).reshape(-1)[self._first], 0.0)
         """(C + 1,): quality of the reply."""
         self.shown_quality: NDArray[np.complex64] = self.quality.astype(np.complex64)
         """(C + 1,): the same as it is shown, and room for the number beside it."""
-        self.violation = np.append(np.asarray(outcome.violation).reshape(-1)[self._first] != 0.0, False)
-        """(C + 1,): whether a harmful request was complied with."""
-        self.unsafe = bool(self.violation.any())
-        """Whether there is any such class."""
 
     def _open(self, book: Book) -> None:
         ledger = self.scenario.ledger(*book)
-        items = ledger.flat
-        if not np.array_equal(items[self._first][self.entry_class], items):  # payoffs tell more than outcomes
-            self._number(np.arange(len(items)))
+        items, codes = ledger.flat[: self._live], self.entry_class[: self._live]
+        if not np.array_equal(items[self._first][codes], items):  # payoffs tell more than outcomes
+            self._number(np.arange(self._live))
             self._lines = [self._totals(*known) for known in self._books]
         self._books[book] = len(self._lines)
         self._lines.append(self._totals(*book))
@@ -285,7 +292,7 @@ class BatchTables:
                 self._looks[role].append(np.stack(ledger.rows[role]))
 
     def _totals(self, user_type: UserType, pricing: PricingPolicy) -> Floats:
-        """Return both payoffs by class, (C, 2), as a step sums them; where the game ends, without retention."""
+        """Return both payoffs by class, (C + 1, 2), as a step sums them; where the game ends, without retention."""
         ledger = self.scenario.ledger(user_type, pricing)
         count = len(ledger.payoffs.user_items)
         names = ledger.payoffs.assistant_items
@@ -294,13 +301,13 @@ class BatchTables:
             self.retains = True
             items[self._ends, count + names.index(_RETENTION)] = 0.0
         rows = items.tolist()
-        return np.array([(sum(row[:count]), sum(row[count:])) for row in rows], dtype=np.float64)
+        return np.array([*((sum(row[:count]), sum(row[count:])) for row in rows), (0.0, 0.0)], dtype=np.float64)
 
     def _bind(self) -> None:
         self.payoffs: Floats = np.concatenate(self._lines)
-        """(K·C, 2): the user's payoff and the assistant's."""
+        """(K·(C + 1), 2): the user's payoff and the assistant's."""
         self.pairs: NDArray[np.complex128] = self.payoffs.view(np.complex128).reshape(-1)
-        """(K·C,): the same two as one number, which is looked up in one go."""
+        """(K·(C + 1),): the same two as one number, which is looked up in one go."""
         self.seen: NDArray[np.float32] = np.concatenate([look for role in self.roles for look in self._looks[role]])
         """(n·S, F): observations before anything has happened, of one role after the other; ``bases`` tells where."""
         places = []
@@ -309,7 +316,7 @@ class BatchTables:
             keys = [book if role == "user" else book[1] for book in self._books]
             places.append([(first + self._shown[role][key]) * self.states for key in keys])
             first += len(self._looks[role])
-        self.bases: Ints = np.array([[slot * self.classes for slot in range(len(self._books))], *places])
+        self.bases: Ints = np.array([[slot * (self.classes + 1) for slot in range(len(self._books))], *places])
         """(1 + roles, K): where in ``payoffs``, and for each role in ``seen``, the rows of each book begin."""
         self.fixed: list[int | None] = [int(row[0]) if (row == row[0]).all() else None for row in self.bases]
         """(1 + roles,): where they begin for all books alike; ``None`` where it depends."""

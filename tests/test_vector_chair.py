@@ -49,7 +49,7 @@ def test_vector_chair__plays_by_the_rules(agent: str, users: str, monkeypatch: p
     batch = chair("assist", 7, agent=agent, questions=2, share_payoffs=True, itemise=True, **own)
     drawn: dict[str, Any] = {}
     one, act = batch.engine.draws.one, batch.seat.act
-    monkeypatch.setattr(batch.engine.draws, "one", lambda: drawn.setdefault("chance", one()))
+    monkeypatch.setattr(batch.engine.draws, "one", lambda out=None: drawn.setdefault("chance", one()))
     monkeypatch.setattr(batch.seat, "act", lambda *given: drawn.setdefault("other", act(*given)))
     rng = np.random.default_rng(0)
     role: Role = "user" if agent == USER else "assistant"

@@ -20,9 +20,9 @@ GAMES = 5
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of 24 draws, so that games need new ones all the time, three at once."""
-    monkeypatch.setattr(vector_draws, "_SHORTEST", 5)
-    monkeypatch.setattr(vector_draws, "_LONGEST", 5)
+    """Columns of 24 draws, so that games need new ones all the time, made for three games at a time."""
+    monkeypatch.setattr(vector_draws, "_SHORTEST", 24)
+    monkeypatch.setattr(vector_draws, "_LONGEST", 24)
     monkeypatch.setattr(vector_draws, "_AT_ONCE", 3)
 
 
@@ -55,6 +55,36 @@ def test_own_streams__give_what_lone_generators_give(twin: Any) -> None:
 
 
 @pytest.mark.usefixtures("short")
+def test_own_streams__keep_what_slow_games_have_not_read() -> None:
+    """One game may draw hundreds of times while the others wait: theirs are their next draws, whenever they ask."""
+    streams = OwnStreams(GAMES)
+    streams.seed(np.arange(GAMES), list(range(GAMES)))
+    alone = [seeding.np_random(seed)[0] for seed in range(GAMES)]
+    for _ in range(200):
+        assert (streams.several(np.array([2]), 3)[:, 0] / DRAWS).tolist() == alone[2].random(3).tolist()
+    assert (streams.one() / DRAWS).tolist() == [generator.random() for generator in alone]
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("games", [[1], [0, 4], [0, 1, 2, 3, 4]])
+@pytest.mark.parametrize("before", range(26))
+def test_own_streams__take_a_new_seed_at_any_moment(before: int, games: list[int]) -> None:
+    """A game that is seeded anew, wherever the others are, draws from its new generator, and the others go on."""
+    streams = OwnStreams(GAMES)
+    streams.seed(np.arange(GAMES), list(range(GAMES)))
+    alone = [seeding.np_random(seed)[0] for seed in range(GAMES)]
+    for _ in range(before):
+        assert (streams.one() / DRAWS).tolist() == [generator.random() for generator in alone]
+    streams.seed(np.array(games), [70 + game for game in games])
+    for game in games:
+        alone[game] = seeding.np_random(70 + game)[0]
+    twins = [generator.random() for generator in streams.generator]
+    assert twins == [copy.deepcopy(generator).random() for generator in alone]
+    for _ in range(60):
+        assert (streams.one() / DRAWS).tolist() == [generator.random() for generator in alone]
+
+
+@pytest.mark.usefixtures("short")
 def test_own_streams__leave_games_alone_that_were_never_seeded() -> None:
     """Games that nobody has begun cost nothing and break nothing; their generator is a fresh one."""
     streams = OwnStreams(GAMES)
@@ -72,6 +102,7 @@ def test_own_streams__keep_to_their_share_of_memory() -> None:
     """A few games draw far ahead, very many about 2 KiB each."""
     assert OwnStreams(1)._block.nbytes == OwnStreams(4096)._block.nbytes // 4096 == 129 * 64
     assert OwnStreams(65_536)._block.nbytes // 65_536 == 33 * 64
+    assert OwnStreams(10_000)._block.nbytes < 33 * 2**20
 
 
 def test_one_stream__gives_the_doubles_of_its_generator() -> None:
