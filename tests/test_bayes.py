@@ -140,6 +140,17 @@ def test_bayes__declines_harm_in_the_opening() -> None:
         assert ASSISTANT_MOVES[assistant.act(observations["assistant_0"], infos["assistant_0"])].act == "DECLINE"
 
 
+def test_bayes__declines_harm_wherever_strangers_lead_it() -> None:
+    """Solved for experts, who ask clearly, it meets people who are vague about harm as well, and never complies."""
+    env = gtalign_env.parallel_env("assist", questions=2)
+    assistant = BayesAssistant(users="expert", cache=False)
+    episodes = list(play_many(env, population("concise"), assistant, episodes=300, seed=0))
+    steps = [step for episode in episodes for step in episode.steps]
+    asked = [step for step in steps if step.public["kind"] == "harmful" and step.public["clarity"] == "vague"]
+    assert len(asked) > 5
+    assert not any(episode.violation for episode in episodes)
+
+
 def test_bayes__copies_share_the_solution() -> None:
     """A copy plays on by itself, with the same solution; a pickled one too."""
     assistant = seated()

@@ -76,6 +76,14 @@ def test_play_sessions__counts_harm() -> None:
     assert not declined.any()
 
 
+def test_play_sessions__harm_is_that_of_one_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions that follow one with harm, in the same game, count by themselves: a third is harmful, within 5 standard errors."""
+    monkeypatch.setattr("gtalign_env.training.sessions._GAMES", 8)
+    rules = {"questions": 1, "p_harmful": 1 / 3, "p_simple": 1 / 3}
+    found = play_sessions(make_assistant("fixed:DA_short"), options=rules, users="concise", episodes=480)[1]
+    assert abs(found.mean() - 1 / 3) < 5 * math.sqrt(1 / 3 * 2 / 3 / 480)
+
+
 def test_play_sessions__refuses_games_with_turns() -> None:
     """In a sentence."""
     with pytest.raises(UsageError, match="both sides move at once"):
@@ -101,6 +109,20 @@ def test_eval__shares_are_of_the_optimum_of_each_place(capsys: pytest.CaptureFix
             assert abs(row["welfare"] - best) < 4 * row["error"]
         else:
             assert row["welfare"] < best - 4 * row["error"]
+
+
+def test_eval__bayes_expects_those_who_come_unless_it_names_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """People, price and welfare of the run are its own where its spec does not name them; what it names counts, and costs."""
+    same = ["bayes", "bayes:objective=cobb_douglas", "bayes:users=concise,expert", "bayes:aggregation=ser"]
+    named = ["bayes:users=expert", "bayes:pricing=subscription", "bayes:objective=linear:weight=1"]
+    place = ["--option", "questions=2", "--users", "concise,expert", "--pricing", "per_token:rate_out=0.0025"]
+    assert measure(*same, *named, *place, "--episodes", "500", "--yardstick", "off", "--json") == 0
+    rows = {row["player"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    best = rows["bayes"]
+    for player in same:
+        assert (rows[player]["user"], rows[player]["assistant"]) == (best["user"], best["assistant"])
+    for player in named:
+        assert rows[player]["welfare"] < best["welfare"] - 2 * best["error"]
 
 
 def test_eval__shows_a_table_per_place(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from gtalign_env.agents.users import population_kernels
 from gtalign_env.cli import main
-from gtalign_env.cli.run_report import find_optimum, optimum_lines, share_of
+from gtalign_env.cli.run_report import as_dict, find_optimum, optimum_lines, share_of
 from gtalign_env.env import parallel_env
 from gtalign_env.episode import load_episodes
 from gtalign_env.optimal import optimum
@@ -134,6 +134,14 @@ def test_optimum_lines__of_losses_ceilings_and_harm() -> None:
     assert single == "  one: 80.0 % of it"
     assert share_of(row(), Yardstick(unknown=Unknown.OFF)) == (None, None)
     assert share_of(row(), Yardstick(value=0.0)) == (None, None)
+
+
+def test_as_dict__a_share_of_a_ceiling_is_called_so() -> None:
+    """By the keys of ``gtalign eval`` and of training: a share of the optimum, or at least so much of it."""
+    assert as_dict(row(), Yardstick(value=0.625))["share_of_optimum"] == 0.8
+    ceiling = as_dict(row(), Yardstick(value=0.625, ceiling=True))
+    assert (ceiling["share_at_least"], ceiling["share_interval"]) == (0.8, (0.4, 1.2))
+    assert "share_of_optimum" not in ceiling
 
 
 def test_find_optimum__is_that_of_the_games_price() -> None:

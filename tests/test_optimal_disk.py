@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +20,11 @@ from gtalign_env.cli import solve_report
 from gtalign_env.cli.solve_report import Asked, report
 from gtalign_env.finite import FiniteScenario
 from gtalign_env.kernels import UserKernel
-from gtalign_env.optimal import Problem, cache_folder, optimum
-from gtalign_env.optimal.disk import digest, written
+from gtalign_env.optimal import Problem, cache_folder, disk, optimum
+from gtalign_env.optimal.disk import digest, source_digest, written
 from gtalign_env.pricing import make_pricing
 from gtalign_env.registration import make_scenario
+from gtalign_env.scenarios.matrix import repeated_matrix
 
 
 @pytest.fixture(autouse=True)
@@ -102,9 +104,40 @@ def test_digest__tells_apart_what_a_result_depends_on(monkeypatch: pytest.Monkey
         name(scenario, kernels, tolerance=1e-6),
         name(scenario, kernels, aggregation="esr"),
     ]
-    monkeypatch.setattr("gtalign_env.__version__", "99.0")
+    with monkeypatch.context() as patch:
+        patch.setattr("gtalign_env.__version__", "99.0")
+        names.append(name(scenario, kernels))
+    monkeypatch.setattr(disk, "source_digest", lambda: "another solver")
     names.append(name(scenario, kernels))
     assert len(set(names)) == len(names)
+
+
+def test_source_digest__goes_by_what_finds_results(tmp_path: Path) -> None:
+    """The solver's sources, kernels, tables and welfare: each change and each new file counts; others and places do not."""
+    library = Path(disk.__file__).parents[1]
+    copies: list[Path] = []
+
+    def copied(change: str = "", text: str = "") -> str:
+        copies.append(tmp_path / str(len(copies)))
+        for part in ("optimal", "welfare"):
+            shutil.copytree(library / part, copies[-1] / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for file in ("kernels.py", "tables.py"):
+            shutil.copy(library / file, copies[-1])
+        if change:
+            with (copies[-1] / change).open("a") as source:
+                source.write(text)
+        return source_digest(copies[-1])
+
+    assert source_digest() == copied() == copied("play.py", "# other code") == copied("optimal/notes.txt", "none")
+    changed = (
+        "optimal/search.py",
+        "optimal/disk.py",
+        "kernels.py",
+        "tables.py",
+        "welfare/criteria.py",
+        "optimal/more.py",
+    )
+    assert len({copied(), *(copied(file, "# changed") for file in changed)}) == 1 + len(changed)
 
 
 def test_written__leaves_nothing_half_done(tmp_path: Path) -> None:
@@ -181,6 +214,56 @@ def test_report__is_found_again_for_the_same_question_only(monkeypatch: pytest.M
     monkeypatch.setattr(solve_report, "__file__", str(Path(__file__)))  # another code that makes it
     found = report(asked())
     assert (found["remembered"], found["optimum_remembered"]) == (False, True)
+
+
+def matrix(name: str = "one", moves: tuple[str, str] = ("cooperate", "defect")) -> FiniteScenario:
+    """Return a repeated game of fixed payoffs."""
+    return repeated_matrix(
+        name=name,
+        description="two moves each",
+        user_moves=moves,
+        assistant_moves=moves,
+        user=[[3, 0], [2, 1]],
+        assistant=[[3, 2], [0, 1]],
+        rounds=2,
+    )
+
+
+def test_report__of_a_game_with_other_names_is_another() -> None:
+    """Payoffs alike, moves called otherwise: no move of the one game is told of the other; the solution itself is found again."""
+    first = report(Asked(scenario=matrix(), users="random"))
+    other = report(Asked(scenario=matrix("two", ("stag", "hare")), users="random"))
+    assert {row["policy"] for row in first["others"]} == {"fixed:cooperate", "fixed:defect"}
+    assert {row["policy"] for row in other["others"]} == {"fixed:stag", "fixed:hare"}
+    assert (other["remembered"], other["optimum_remembered"]) == (False, True)
+    assert "cooperate" not in json.dumps(other)
+    assert [row["value"] for row in other["others"]] == [row["value"] for row in first["others"]]
+
+
+def test_report__is_found_by_all_names_in_it() -> None:
+    """Of the scenario, its moves, its states' axes and their values, and the slots of what is seen: each by itself."""
+    plain = game()
+
+    def renamed(**changed: Any) -> FiniteScenario:
+        other = copy.copy(plain)
+        object.__setattr__(other, "tables", dataclasses.replace(plain.tables, **changed))
+        return other
+
+    def called(names: tuple[str, ...]) -> tuple[str, ...]:
+        return (f"{names[0]}_too", *names[1:])
+
+    axes = dict(plain.tables.axes)
+    axis = "clarity"
+    scenarios = [
+        plain,
+        renamed(user_moves=called(plain.tables.user_moves)),
+        renamed(assistant_moves=called(plain.tables.assistant_moves)),
+        renamed(axes={**axes, axis: called(axes[axis])}),
+        renamed(axes={(f"{name}_too" if name == axis else name): values for name, values in axes.items()}),
+    ]
+    kernels = people(plain)
+    assert len({solve_report._place(asked(scenario=one), kernels) for one in scenarios}) == len(scenarios)
+    assert solve_report._place(asked(scenario=renamed()), kernels) == solve_report._place(asked(), kernels)
 
 
 def test_report__goes_by_the_persona_and_not_by_its_name() -> None:

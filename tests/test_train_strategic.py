@@ -268,7 +268,7 @@ if {torn}:
     def slow(handle):
         print("writing", flush=True); time.sleep(60)
     run = Run(small(), Path(sys.argv[1]))
-    run.train(until=2); os.fsync = slow; run.train()
+    run.train(until=2); run.train(lambda figures: setattr(os, "fsync", slow))
 else:
     def tell(figures):
         print("update", flush=True); time.sleep(0 if figures["update"] < 4 else 60)
@@ -312,10 +312,11 @@ def test_checkpoint__a_full_disk_leaves_the_last_one(tmp_path: Path, monkeypatch
     def full(_handle: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", full)
-        with pytest.raises(CheckpointError, match=r"No space left on device.*as it was"):
-            run.train()
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(CheckpointError, match=r"ckpt: .*No space left on device.*as it was"),
+    ):
+        run.train(lambda figures: patch.setattr("os.fsync", full))
     assert Run.resume(tmp_path).update == 2
     assert not list((tmp_path / "checkpoints").glob(".*"))
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +157,62 @@ def test_metrics_file__drops_what_a_checkpoint_does_not_know(tmp_path: Path) -> 
     MetricsFile(path, {"config": "new"}, update=2).close()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines == [{"config": "new"}, {"update": 1, "loss": None}, {"update": 2, "loss": None}]
+
+
+def on_a_full_disk(body: str, path: Path) -> str:
+    """Run a few lines in a process whose files may not grow beyond 100 bytes; return the class and the words of the error."""
+    code = f"""
+import resource, signal, sys
+from pathlib import Path
+from gtalign_env.training.strategic.log import MetricsFile
+path = Path(sys.argv[1])
+def fill():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+{textwrap.indent(body, "    ")}
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+def test_metrics_file__a_full_disk_leaves_the_old_one(tmp_path: Path) -> None:
+    """Whoever goes on where the disk is full is told so, by the file's name, and the file is as it was."""
+    pytest.importorskip("resource")
+    path = tmp_path / "metrics.jsonl"
+    file = MetricsFile(path, {"config": "x" * 80})
+    for update in (1, 2, 3):
+        file.write({"update": update})
+    file.close()
+    before = path.read_bytes()
+    told = on_a_full_disk("fill(); MetricsFile(path, {'config': 'y' * 120}, update=2)", path)
+    assert told.startswith(f"CheckpointError {path}: could not be written (")
+    assert told.endswith("what was there before is as it was")
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_metrics_file__a_line_too_many_names_the_file(tmp_path: Path) -> None:
+    """A disk that fills up during a run: the lines before can be read, and going on drops what was cut short."""
+    pytest.importorskip("resource")
+    path = tmp_path / "metrics.jsonl"
+    body = """
+file = MetricsFile(path, {"config": {}})
+file.write({"update": 1})
+fill()
+try:
+    file.write({"update": 2, "words": "é" * 80})
+finally:
+    file.close()
+"""
+    told = on_a_full_disk(body, path)
+    assert told.startswith(f"CheckpointError {path}: no line could be added (")
+    assert path.stat().st_size == 100
+    MetricsFile(path, {"config": {}}, update=2).close()
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [{"config": {}}, {"update": 1}]
 
 
 def test_make_tracker__says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,7 @@ OWN = np.array([1, 2, 3, 5, 8, 13])
 
 
 def test_learn__weighs_streams_by_the_price_of_each_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """√(U·L) weighs (0.2, 0.8) at (4, 1) and (0.9, 0.1) at (1, 9); over the learner's own games the mean is 0, the spread 1."""
+    """√(U·L) has slopes (1/4, 1) at (4, 1) and (3/2, 1/6) at (1, 9); over the learner's own games the mean is 0, the spread 1."""
     learner, steps = made_up(monkeypatch)
     learner.own = OWN
     learner.learn(0.0, np.random.default_rng(0), step=0)
@@ -128,12 +128,38 @@ def test_learn__weighs_streams_by_the_price_of_each_session(monkeypatch: pytest.
     joint = np.zeros((4, len(OWN)))
     for t in range(4):
         for place, game in enumerate(OWN):
-            share = 0.2 if learner.prices[t, game] == 0 else 0.9
-            joint[t, place] = share * streams[t, game, 0] + (1.0 - share) * streams[t, game, 1]
+            user, assistant = (1 / 4, 1) if learner.prices[t, game] == 0 else (3 / 2, 1 / 6)
+            joint[t, place] = user * streams[t, game, 0] + assistant * streams[t, game, 1]
     wanted = (joint - joint.mean()) / joint.std()
     for batch in steps.rows:
         games = batch[0][0, :, 0].numpy().astype(int)
         assert batch[6].numpy() == pytest.approx(wanted[:, np.searchsorted(OWN, games)], abs=1e-4)
+
+
+@pytest.mark.parametrize("objective", ["cobb_douglas", "nash_bargaining", "ces:rho=-1", "utilitarian"])
+def test_stream_weights__are_the_gradient_of_the_mean_over_prices(objective: str) -> None:
+    """But for one factor for all prices, which makes a price's weights sum to 1 in the mean: against differences of W itself."""
+    _, _, learner = seated(pricings=PRICES, objective=objective)
+    learner.returns[...] = [[4.0, 1.0], [1.0, 9.0]]
+
+    def mean_over_prices(returns: Any) -> float:
+        return float(np.mean([learner.objective.value(*pair) for pair in returns]))
+
+    slopes = np.zeros((2, 2))
+    for place in np.ndindex(2, 2):
+        step = np.zeros((2, 2))
+        step[place] = 1e-5
+        slopes[place] = (mean_over_prices(learner.returns + step) - mean_over_prices(learner.returns - step)) / 2e-5
+    weights = learner.stream_weights()
+    assert weights == pytest.approx(slopes / slopes.sum() * 2, rel=1e-5)
+
+
+def test_stream_weights__of_one_price_sum_to_one() -> None:
+    """To the last bit what they were before there were several: the gradient over its own sum."""
+    _, _, learner = seated()
+    learner.returns[...] = [[0.7, 0.3]]
+    slopes = np.array(learner.objective.weights(0.7, 0.3))
+    assert learner.stream_weights().tolist() == [(slopes / slopes.sum()).tolist()]
 
 
 def test_learn__values_aim_at_advantage_plus_value(monkeypatch: pytest.MonkeyPatch) -> None:

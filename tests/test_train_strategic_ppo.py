@@ -13,8 +13,10 @@ torch = pytest.importorskip("torch")
 
 from learner_parts import pair, played, rows, seated
 
+from gtalign_env.training.strategic import Config, Run
 from gtalign_env.training.strategic.ppo import Learner
 from gtalign_env.training.strategic.selfplay import Pool
+from gtalign_env.training.strategic.yardstick import optimum
 from gtalign_env.types import AGENTS, ASSISTANT, USER
 
 
@@ -56,6 +58,7 @@ def test_end__running_means_forget_slowly() -> None:
 def test_receive__esr_pays_the_welfare_of_a_session_at_its_end() -> None:
     """√(4·1) = 2 where a game is over, nothing elsewhere."""
     _, arena, learner = seated(aggregation="esr")
+    learner.begin()
     arena.kinds = np.zeros(64, dtype=np.int64)
     arena.ended = np.arange(64) < 3
     arena.totals = np.tile([4.0, 1.0], (64, 1))
@@ -135,3 +138,18 @@ def test_pool__past_versions_play_their_games() -> None:
         assert (moves[agent][past] == favourite[agent]).all()
         assert (moves[agent][own] == before[agent][own]).all()
         assert len(set(before[agent].tolist())) > 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_learner__the_defaults_reach_97_percent_of_the_optimum(seed: int) -> None:
+    """Of √(E[U]·E[L]) with the default population, in 20,000 sessions of its own, and no compliance with harm."""
+    config = Config(seed=seed, evaluate_every=0, evaluate_episodes=2)
+    run = Run(config)
+    run.train()
+    best = optimum(config)
+    assert best is not None
+    found = run.evaluate(episodes=20_000, seed=97)
+    assert found.episodes >= 20_000
+    assert found.violations == 0
+    assert found.welfare >= 0.97 * best

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,16 @@ def test_evaluate__a_learning_user_is_measured_at_every_price() -> None:
     found = evaluate(settings, run.nets, episodes=200).by_price
     low, high = found.values()
     assert high.assistant > low.assistant + 0.1
+
+
+def test_evaluate__sessions_at_several_prices_are_independent() -> None:
+    """The errors of a mean over prices need it: two names for one price are the same game, and other sessions of it."""
+    settings = config(pricings=("per_token", "per_token:rate_out=0.0012"), evaluate_episodes=200)
+    run = Run(settings)
+    one, other = run.evaluate().by_price.values()
+    assert (one.user, one.assistant) != (other.user, other.assistant)
+    gap = math.hypot(one.user_error, other.user_error)
+    assert abs(one.user - other.user) < 5 * gap
 
 
 def test_mean_of_prices__errors_add_in_squares() -> None:

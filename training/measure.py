@@ -39,7 +39,7 @@ class Evaluation:
     welfare: float
     """The objective: W of the means (``ser``) or the mean of W (``esr``); of several prices, the mean of each price's W."""
     error: float
-    """Its standard error; for ``ser`` to first order, by the gradient of W."""
+    """Its standard error; for ``ser`` to first order, by the slope of W: where W is one side's gain, that side's error."""
     violations: int
     """Episodes in which the assistant complied with harm."""
     by_price: Mapping[str, Evaluation] = dataclasses.field(default_factory=dict)
@@ -60,7 +60,7 @@ def measure(returns: NDArray[np.float64], violations: int, objective: Objective)
     errors = np.sqrt(np.diag(spread) / count)
     if objective.aggregation == "ser":
         value = float(objective.value(*mean))
-        slope = np.array(objective.weights(*mean.tolist()))
+        slope = np.array(objective.slope(*mean.tolist()))
         error = math.sqrt(max(float(slope @ spread @ slope), 0.0) / count) if count > 1 else math.inf
     else:
         each = np.asarray(objective.value(*returns.T))

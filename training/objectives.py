@@ -52,7 +52,7 @@ FLOOR = 0.05
 class Objective(abc.ABC):
     """A function W of both returns, and when it is applied.
 
-    Subclasses define ``criterion`` and ``weights``.
+    Subclasses define ``criterion`` and ``weights``, and ``slope`` where the two differ.
     """
 
     aggregation: str = "ser"
@@ -71,6 +71,10 @@ class Objective(abc.ABC):
     @abc.abstractmethod
     def weights(self, user: float, assistant: float) -> tuple[float, float]:
         """Return (dW/dU, dW/dL) at a pair of returns: finite and >= 0 everywhere, and not both 0."""
+
+    def slope(self, user: float, assistant: float) -> tuple[float, float]:
+        """Return (dW/dU, dW/dL) of ``value`` itself: what errors go by, where ``weights`` is what learning goes by."""
+        return self.weights(user, assistant)
 
     def value(self, user: ArrayLike, assistant: ArrayLike) -> Any:
         """Return W of both returns: a float, or an array of their shape. Where a side loses it is as ``welfare`` has it."""
@@ -161,7 +165,10 @@ class Utilitarian(Objective):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _OnGains(Objective):
-    """What objectives over gains share: the point that gains are measured from."""
+    """What objectives over gains share: the point that gains are measured from, and what they do where a side loses.
+
+    Subclasses define ``_gradient``, for gains above 0.
+    """
 
     d_user: float = 0.0
     """What the user gets without the assistant, utils."""
@@ -171,8 +178,18 @@ class _OnGains(Objective):
     def _point(self) -> dict[str, Any]:
         return {"d_user": self.d_user, "d_assistant": self.d_assistant}
 
-    def _gains(self, user: float, assistant: float) -> tuple[float, float]:
-        return max(user - self.d_user, FLOOR), max(assistant - self.d_assistant, FLOOR)
+    @abc.abstractmethod
+    def _gradient(self, user: float, assistant: float) -> tuple[float, float]:
+        """Return (dW/dU, dW/dL) at gains above 0."""
+
+    def weights(self, user: float, assistant: float) -> tuple[float, float]:
+        """Return the gradient at gains of at least ``FLOOR``."""
+        return self._gradient(max(user - self.d_user, FLOOR), max(assistant - self.d_assistant, FLOOR))
+
+    def slope(self, user: float, assistant: float) -> tuple[float, float]:
+        """Return the gradient; where a side does not gain, W is the smaller gain, and so (1, 0) or (0, 1)."""
+        gains = user - self.d_user, assistant - self.d_assistant
+        return self._gradient(*gains) if min(gains) > 0.0 else _smaller(*gains)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -192,11 +209,9 @@ class CobbDouglas(_OnGains):
         """Return the weighted geometric mean."""
         return criteria.CobbDouglas(weight=self.w, **self._point())
 
-    def weights(self, user: float, assistant: float) -> tuple[float, float]:
-        """Return the gradient at gains of at least ``FLOOR``."""
-        u, a = self._gains(user, assistant)
-        value = u**self.w * a ** (1.0 - self.w)
-        return self.w * value / u, (1.0 - self.w) * value / a
+    def _gradient(self, user: float, assistant: float) -> tuple[float, float]:
+        value = user**self.w * assistant ** (1.0 - self.w)
+        return self.w * value / user, (1.0 - self.w) * value / assistant
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -214,10 +229,8 @@ class NashBargaining(_OnGains):
         """Return the product."""
         return criteria.NashProduct(**self._point())
 
-    def weights(self, user: float, assistant: float) -> tuple[float, float]:
-        """Return the gradient at gains of at least ``FLOOR``."""
-        u, a = self._gains(user, assistant)
-        return a, u
+    def _gradient(self, user: float, assistant: float) -> tuple[float, float]:
+        return assistant, user
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -240,13 +253,17 @@ class Ces(_OnGains):
         return criteria.Ces(rho=self.rho, weight=self.w, **self._point())
 
     def weights(self, user: float, assistant: float) -> tuple[float, float]:
-        """Return the gradient at gains of at least ``FLOOR``."""
-        u, a = self._gains(user, assistant)
+        """Return the gradient at gains of at least ``FLOOR``; at ρ = −∞ as ``Egalitarian`` does."""
         if self.rho == -math.inf:
-            return _leaning(u, a)
-        value = float(criteria.Ces(rho=self.rho, weight=self.w)(u, a))
+            return _leaning(max(user - self.d_user, FLOOR), max(assistant - self.d_assistant, FLOOR))
+        return super().weights(user, assistant)
+
+    def _gradient(self, user: float, assistant: float) -> tuple[float, float]:
+        if self.rho == -math.inf:
+            return _smaller(user, assistant)
+        value = float(criteria.Ces(rho=self.rho, weight=self.w)(user, assistant))
         power = 1.0 - self.rho  # (W/u)^(1 − ρ): by logarithms, as powers of steep means overflow
-        steep = [math.exp(min(power * math.log(value / gain), 60.0)) for gain in (u, a)]
+        steep = [math.exp(min(power * math.log(value / gain), 60.0)) for gain in (user, assistant)]
         return self.w * steep[0], (1.0 - self.w) * steep[1]
 
 
@@ -268,6 +285,14 @@ class Egalitarian(_OnGains):
     def weights(self, user: float, assistant: float) -> tuple[float, float]:
         """Return all weight for the worse-off side; where both are about equal (``FLOOR``), some for either."""
         return _leaning(user - self.d_user, assistant - self.d_assistant)
+
+    def _gradient(self, user: float, assistant: float) -> tuple[float, float]:
+        return _smaller(user, assistant)
+
+
+def _smaller(user: float, assistant: float) -> tuple[float, float]:
+    """Return the gradient of the smaller number."""
+    return (1.0, 0.0) if user <= assistant else (0.0, 1.0)
 
 
 def _leaning(user: float, assistant: float) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,45 @@ from gtalign_env.vector import vector_env
 from gtalign_env.vector_chair import VectorChair
 from gtalign_env.vector_seats import AssistantSeat
 
-__all__ = ["play_sessions"]
+__all__ = ["check_sessions", "play_sessions"]
 
 _GAMES = 2048
 _SEED = 2**20
 """Measured sessions have seeds of their own, far from those of training."""
 _IN_SLOTS = (BayesAssistant, TrainedPlayer)
 """One object plays many games: the same place in the list is the same game, and an opening forgets the one before."""
+
+
+def check_sessions(
+    assistants: Sequence[Policy],
+    scenario: str = "gtalign/Assist-v0",
+    *,
+    options: Mapping[str, Any] | None = None,
+    users: Any = "default",
+    pricing: str | None = None,
+) -> None:
+    """Let assistants sit down opposite a population: what ``play_sessions`` would refuse is refused before the first session.
+
+    Args:
+        assistants: Who is to be measured; what they work out in their chair is worked out here (see ``Sitter``).
+        scenario: See ``play_sessions``, as the others.
+        options: The scenario's own options.
+        users: Anything that ``population`` takes.
+        pricing: What users pay.
+
+    Raises:
+        UsageError: The game is not compiled, or has turns; or somebody does not play it.
+
+    Example:
+        >>> from gtalign_env.agents.assistants import make_assistant
+        >>> check_sessions([make_assistant("heuristic"), make_assistant("fixed:CQ")], users="concise", pricing="per_token")
+        >>> check_sessions([make_assistant("fixed:WAIT")], users="concise")
+        Traceback (most recent call last):
+        gtalign_env.errors.UsageError: unknown move
+    """
+    chair, _ = _open(scenario, 1, options, users, pricing, seed=0)
+    for assistant in assistants:
+        _Player(assistant, chair, np.random.default_rng(0))
 
 
 def play_sessions(
@@ -64,16 +96,7 @@ def play_sessions(
         ((50, 2), 0)
     """
     games = min(_GAMES, episodes)
-    given: dict[str, Any] = {"autoreset_mode": "same_step", "batch_final": True, **(options or {})}
-    if pricing is not None:
-        given["pricings"] = [pricing]
-    chair = vector_env(scenario, games, agent=ASSISTANT, users=users, **given)
-    assert isinstance(chair, VectorChair)
-    seen, infos = chair.reset(seed=_SEED + seed)
-    if "to_move" in infos:
-        raise UsageError(
-            f"scenario {chair.scenario.name!r} has turns: expected a game in which both sides move at once"
-        )
+    chair, seen = _open(scenario, games, options, users, pricing, seed=_SEED + seed)
     player = _Player(assistant, chair, np.random.default_rng([_SEED, seed]))
     unsafe = unsafe_moves(chair.scenario)
     running, harmed = np.zeros((games, 2)), np.zeros(games, dtype=bool)
@@ -94,6 +117,23 @@ def play_sessions(
         if tell is not None:
             tell(sum(map(len, returns)))
     return np.concatenate(returns), np.concatenate(violations)
+
+
+def _open(
+    scenario: str, games: int, options: Mapping[str, Any] | None, users: Any, pricing: str | None, *, seed: int
+) -> tuple[VectorChair, Any]:
+    """Return the games, and what the assistant sees in them first."""
+    given: dict[str, Any] = {"autoreset_mode": "same_step", "batch_final": True, **(options or {})}
+    if pricing is not None:
+        given["pricings"] = [pricing]
+    chair = vector_env(scenario, games, agent=ASSISTANT, users=users, **given)
+    assert isinstance(chair, VectorChair)
+    seen, infos = chair.reset(seed=seed)
+    if "to_move" in infos:
+        raise UsageError(
+            f"scenario {chair.scenario.name!r} has turns: expected a game in which both sides move at once"
+        )
+    return chair, seen
 
 
 class _Player:

@@ -64,6 +64,8 @@ class Yardstick:
         the exact optimum: 1.0593
         >>> print(Yardstick(value=1.0713, ceiling=True, known=1.0241, known_error=0.0033))
         the optimum is at most 1.0713 (proved), and at least 1.0241 ± 0.0065 (the best policy known)
+        >>> print(Yardstick(value=-0.25))
+        the exact optimum: -0.2500 (no share of it is told: it is no gain)
         >>> print(Yardstick(unknown=Unknown.MAX_CYCLES))
         the optimum is unknown: max_cycles cuts sessions off, and the optimum is that of whole ones
         >>> Yardstick.from_dict(Yardstick(value=2.0).as_dict()) == Yardstick(value=2.0)
@@ -95,11 +97,12 @@ class Yardstick:
         if self.value is None:
             return f"the optimum is unknown: {self.why or (self.unknown or Unknown.OFF).words}"
         mean = f", mean over {len(self.by_price)} prices" if self.by_price else ""
+        unshared = "" if self.value > 0.0 else " (no share of it is told: it is no gain)"
         if not self.ceiling:
-            return f"the exact optimum{mean}: {self.value:.4f}"
+            return f"the exact optimum{mean}: {self.value:.4f}{unshared}"
         spread = f" ± {1.96 * self.known_error:.4f}" if self.known_error else ""
         known = "" if self.known is None else f", and at least {self.known:.4f}{spread} (the best policy known)"
-        return f"the optimum{mean} is at most {self.value:.4f} (proved){known}"
+        return f"the optimum{mean} is at most {self.value:.4f} (proved){known}{unshared}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for a record: ``optimum``, or ``at_most`` and ``best_known``, or ``unknown`` and ``why``."""

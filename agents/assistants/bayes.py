@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gtalign_env.agents.assistants.trained_history import unsafe_moves
 from gtalign_env.agents.users.kernel import population_kernels
 from gtalign_env.errors import UsageError
 from gtalign_env.finite import FiniteScenario
@@ -31,7 +32,7 @@ class BayesAssistant:
     """Plays the optimum that ``gtalign_env.optimal`` finds, from its observations alone.
 
     It is solved when the assistant sits down, and remembered on disk. What the population would never do tells it nothing: its
-    belief stays as it is.
+    belief stays as it is. Where such people lead it to places that it has no plan for, it complies with no harm there either.
 
     Args:
         settings: The others as one string, as behind ``bayes:`` on the command line:
@@ -119,6 +120,7 @@ class BayesAssistant:
             progress=_Teller(scenario.name),
         )
         self._scenario = scenario
+        self._unsafe = unsafe_moves(scenario)
 
     def _expected(self, scenario: FiniteScenario, pricing: Any) -> tuple[UserKernel, ...]:
         """Return who is expected; the error says what to do where those who come cannot be."""
@@ -162,7 +164,10 @@ class BayesAssistant:
         self._places[slot] = played, place
         move = played.move(place)
         legal = np.flatnonzero(observation["action_mask"])
-        return move if move in legal or not len(legal) else int(legal[0])
+        if move in legal and not self._unsafe[state, move]:
+            return move
+        safe = legal[~self._unsafe[state, legal]]
+        return int((*safe, *legal, move)[0])
 
     def _drawn(self, found: Optimum) -> Strategy:
         """Return the strategy of this session."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -13,19 +14,22 @@ from gtalign_env.cli.common import (
     Progress,
     add_json,
     add_seed,
-    at_least,
     make_console,
     new_parser,
     print_json,
     read_options,
 )
 from gtalign_env.cli.solve import read_pricings
-from gtalign_env.cli.train_run import measured
+from gtalign_env.cli.train import step_count
+from gtalign_env.cli.train_run import measured, say
+from gtalign_env.cli.trained_games import other_games
 from gtalign_env.errors import UsageError
+from gtalign_env.replay.bars import fold_name
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from gtalign_env.protocols import Policy
     from gtalign_env.training.measure import Evaluation
     from gtalign_env.training.objectives import Objective
     from gtalign_env.training.yardstick import Yardstick
@@ -91,7 +95,11 @@ def add_parser(subparsers: Any) -> None:
         "--aggregation", choices=("ser", "esr"), default="ser", help="welfare of means, or mean of welfare (ser)"
     )
     parser.add_argument(
-        "--episodes", type=at_least(2), default=20_000, metavar="N", help="sessions of each player, at least (20,000)"
+        "--episodes",
+        type=functools.partial(step_count, least=2),
+        default=20_000,
+        metavar="N",
+        help="sessions of each player, at least (20k)",
     )
     parser.add_argument("--yardstick", choices=("auto", "off"), default="auto", help="compute the exact optimum (auto)")
     add_seed(parser)
@@ -105,7 +113,8 @@ def run(args: argparse.Namespace) -> int:
     from gtalign_env.registration import make_scenario
     from gtalign_env.training.objectives import make_objective
 
-    for spec in args.players:
+    players = list(dict.fromkeys(args.players))
+    for spec in players:
         if is_model(spec):
             raise UsageError(f"{spec}: expected an assistant that plays moves; for models take 'gtalign run'")
     judge = make_objective(args.objective, args.aggregation)
@@ -116,15 +125,18 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--scenario {args.scenario}: expected a game of moves (gtalign list shows them as strategic)")
     prices = read_pricings(args.pricing) if args.pricing else [""]
     everybody = [(users, price) for users in args.users or ["default"] for price in prices]
-    players = list(dict.fromkeys(args.players))
+    _check(args, [spec for spec in players if not _is_solved(spec)], everybody, judge)
+    for line in other_games(players, scenario):
+        say(f"note: {line}")
+    best = [_yardstick(args, scenario, place, judge, of=_named(place, everybody)) for place in everybody]
+    _check(args, filter(_is_solved, players), everybody, judge)  # after the optima, which are most of their work
     played: list[dict[str, Evaluation]] = []
     with Progress("measured", len(everybody) * len(players)) as progress:
-        for users, price in everybody:
+        for place in everybody:
             played.append({})
             for spec in players:
-                played[-1][spec] = _measured(args, spec, users, price, judge)
-                progress.advance(spec)
-    best = [_yardstick(args, scenario, users, price, judge) for users, price in everybody]
+                played[-1][spec] = _measured(args, spec, place, judge)
+                progress.advance(" ".join(["by", spec, *filter(None, ["with", _named(place, everybody)])]))
     own = str(scenario.config.get("pricing", ""))
     places = [
         _Place(users=users, pricing=price or own, yardstick=one, found=found)
@@ -142,33 +154,63 @@ def run(args: argparse.Namespace) -> int:
         console.print()
         console.print(Text(f"{place.users}, {place.pricing}" if place.pricing else place.users, style="bold"))
         console.print(str(place.yardstick), soft_wrap=True, style="dim")
-        console.print(_table(place))
+        console.print(_table(place, console.width))
     return 0
 
 
-def _measured(args: argparse.Namespace, spec: str, users: str, price: str, judge: Objective) -> Evaluation:
-    """Let one player play."""
+def _named(place: tuple[str, str], everybody: Sequence[tuple[str, str]]) -> str:
+    """Return a place in words, where there are several."""
+    users, price = place
+    return "" if len(everybody) == 1 else f"{users} at {price}" if price else users
+
+
+def _is_solved(spec: str) -> bool:
+    return spec.partition(":")[0] == "bayes"
+
+
+def _made(spec: str, place: tuple[str, str], judge: Objective) -> Policy:
+    """Return a player; what ``bayes`` does not name itself is as it is here: the best there is for whom it meets."""
     from gtalign_env.agents.assistants import make_assistant
+
+    told: dict[str, Any] = {}
+    if _is_solved(spec):
+        told = {"users": place[0], "pricing": place[1] or None, "objective": judge.criterion(), "tolerance": 1e-6}
+        told["aggregation"] = judge.aggregation
+    return make_assistant(spec, **told)
+
+
+def _check(
+    args: argparse.Namespace, players: Iterable[str], everybody: Sequence[tuple[str, str]], judge: Objective
+) -> None:
+    """Make players, people and prices once, so that wrong ones are refused before anything is measured."""
+    from gtalign_env.training.sessions import check_sessions
+
+    players = list(players)
+    for users, price in everybody:
+        made = [_made(spec, (users, price), judge) for spec in players]
+        check_sessions(made, args.scenario, options=read_options(args.option), users=users, pricing=price or None)
+
+
+def _measured(args: argparse.Namespace, spec: str, place: tuple[str, str], judge: Objective) -> Evaluation:
+    """Let one player play."""
     from gtalign_env.training.measure import measure
     from gtalign_env.training.sessions import play_sessions
 
-    told: dict[str, Any] = {}
-    if spec == "bayes":  # without settings of its own it is the best there is for whom it meets
-        told = {"users": users, "pricing": price or None, "objective": judge.criterion(), "tolerance": 1e-6}
-        told["aggregation"] = judge.aggregation
     returns, violations = play_sessions(
-        make_assistant(spec, **told),
+        _made(spec, place, judge),
         args.scenario,
         options=read_options(args.option),
-        users=users,
-        pricing=price or None,
+        users=place[0],
+        pricing=place[1] or None,
         episodes=args.episodes,
         seed=args.seed,
     )
     return measure(returns, int(violations.sum()), judge)
 
 
-def _yardstick(args: argparse.Namespace, scenario: Any, users: str, price: str, judge: Objective) -> Yardstick:
+def _yardstick(
+    args: argparse.Namespace, scenario: Any, place: tuple[str, str], judge: Objective, *, of: str
+) -> Yardstick:
     """Return the optimum of who is told whom it serves."""
     from gtalign_env.training.yardstick import Unknown, Yardstick, yardstick
 
@@ -177,7 +219,8 @@ def _yardstick(args: argparse.Namespace, scenario: Any, users: str, price: str, 
     unknown = off or cut
     if unknown is not None:
         return Yardstick(unknown=unknown, why=unknown.words)
-    return measured(lambda tell: yardstick(scenario, users, judge, [price] if price else [], tell))
+    users, price = place
+    return measured(lambda tell: yardstick(scenario, users, judge, [price] if price else [], tell), of)
 
 
 def _rows(place: _Place) -> list[dict[str, Any]]:
@@ -193,22 +236,27 @@ def _rows(place: _Place) -> list[dict[str, Any]]:
     return [{**row, "yardstick": place.yardstick.as_dict()} for row in rows]
 
 
-def _table(place: _Place) -> Table:
-    """Return one line per player."""
+def _table(place: _Place, width: int) -> Table:
+    """Return one line per player, whose name is folded where the other columns leave too little room."""
     from rich.table import Table
 
     best = place.yardstick
     shared = best.value is not None and best.value > 0.0
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("player", style="cyan", overflow="fold")
     of = ["at least" if best.ceiling else "of the optimum"]
-    for column in ("welfare", *(of if shared else []), "U", "L", "viol."):
-        table.add_column(column, justify="right", no_wrap=True)
+    heads = ["welfare", *(of if shared else []), "U", "L", "viol."]
+    lines = []
     for row in _rows(place):
         cells = [f"{row['welfare']:.4f} ± {_NORMAL * row['error']:.4f}"]
         if shared:
             part = row["share_at_least" if best.ceiling else "share_of_optimum"]
             cells.append(f"{part:.1%} ± {_NORMAL * row['share_error']:.1%}")
-        cells += [f"{row['user']:.3f}", f"{row['assistant']:.3f}", str(row["violations"])]
-        table.add_row(*map(Text, [row["player"], *cells]))
+        lines.append([*cells, f"{row['user']:.3f}", f"{row['assistant']:.3f}", str(row["violations"])])
+    taken = sum(2 + max(map(len, column)) for column in zip(heads, *lines, strict=True))
+    left = max(width - taken, len("player"))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("player", style="cyan", overflow="fold")
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    for player, cells in zip(place.found, lines, strict=True):
+        table.add_row(Text("\n").join(fold_name(Text(player), left)), *map(Text, cells))
     return table

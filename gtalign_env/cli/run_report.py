@@ -134,10 +134,14 @@ def share_of(row: Row, best: Yardstick) -> tuple[float | None, tuple[float, floa
 
 
 def as_dict(row: Row, best: Yardstick | None) -> dict[str, Any]:
-    """Return a row for JSON, with its share of the optimum where that was asked for."""
+    """Return a row for JSON, with its share of the optimum where that was asked for.
+
+    It is ``share_of_optimum`` where the optimum is exact, and ``share_at_least`` where only a ceiling of it is proved.
+    """
     told = row.as_dict()
     if best is not None:
-        told["share_of_optimum"], told["share_interval"] = share_of(row, best)
+        name = "share_at_least" if best.ceiling else "share_of_optimum"
+        told[name], told["share_interval"] = share_of(row, best)
     return told
 
 

@@ -98,7 +98,10 @@ def report(asked: Asked, *, cache: bool = True, progress: Callable[[str], None] 
 
 
 def _place(asked: Asked, kernels: Sequence[Any]) -> Path:
-    """Return the file of a report. It depends on the optimum's settings, and on who plays the heuristic's sessions, and how."""
+    """Return the file of a report.
+
+    It depends on the optimum's settings, on what moves and states are called, and on who plays the heuristic's sessions, and how.
+    """
     from gtalign_env import play
     from gtalign_env.agents.assistants import heuristic
     from gtalign_env.agents.users import population
@@ -108,16 +111,18 @@ def _place(asked: Asked, kernels: Sequence[Any]) -> Path:
     code = hashlib.sha256()
     for file in (__file__, heuristic.__file__, play.__file__):
         code.update(Path(str(file)).read_bytes())
-    mix = population(asked.users)
+    mix, scenario, tables = population(asked.users), asked.scenario, asked.scenario.tables
     settings = {
         "report": code.hexdigest(),
+        "names": [scenario.name, tables.user_moves, tables.assistant_moves, list(tables.axes.items())],
+        "layout": list(scenario.layout.slots.items()),
         "personas": [[persona.name, share] for persona, share in zip(mix.personas, mix.shares, strict=True)],
         "objective": asked.objective,
         "aggregation": asked.aggregation,
         "tolerance": asked.tolerance,
         "sessions": asked.sessions,
     }
-    name = digest(asked.scenario, normalised(kernels), asked.scenario.pricing, settings)
+    name = digest(scenario, normalised(kernels), scenario.pricing, settings)
     return cache_folder() / f"{name}.json"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from gtalign_env.finite import FiniteScenario
     from gtalign_env.protocols import PricingPolicy
 
-__all__ = ["cache_folder", "digest", "written"]
+__all__ = ["cache_folder", "digest", "source_digest", "written"]
 
 _FORMAT = 3
 
@@ -33,6 +35,9 @@ def digest(
     scenario: FiniteScenario, kernels: Sequence[UserKernel], pricing: PricingPolicy, settings: Mapping[str, Any]
 ) -> str:
     """Return a name for everything that a result depends on: the game's arrays, the users, what is paid, and this library.
+
+    What moves and states are called is not part of it, as optima hold their indices: whoever writes names puts them into
+    ``settings``.
 
     Args:
         scenario: The game.
@@ -51,7 +56,8 @@ def digest(
     from gtalign_env import __version__
 
     tables, made = scenario.tables, hashlib.sha256()
-    known = [_FORMAT, __version__, scenario.retention_rate, dict(settings), [kernel.name for kernel in kernels]]
+    known = [_FORMAT, __version__, source_digest(), scenario.retention_rate, dict(settings)]
+    known.append([kernel.name for kernel in kernels])
     made.update(json.dumps(known, sort_keys=True).encode())
     arrays: list[Any] = [tables.next_state, tables.probability, tables.initial, tables.outcome.violation]
     arrays += [tables.user_act, tables.assistant_act, tables.user_mask, tables.assistant_mask]
@@ -63,6 +69,32 @@ def digest(
         made.update(f"{array.dtype}{array.shape}".encode())
         made.update(array.tobytes())
     return made.hexdigest()[:32]
+
+
+@functools.cache
+def source_digest(library: Path = Path(__file__).parents[1]) -> str:
+    """Return a name for the code that finds results, read once per process: a solver that was changed finds its own.
+
+    Args:
+        library: The folder of ``gtalign_env``.
+
+    Example:
+        >>> source_digest() == source_digest(), len(source_digest())
+        (True, 64)
+    """
+    made = hashlib.sha256()
+    files = [
+        library / "kernels.py",
+        library / "tables.py",
+        *library.glob("optimal/*.py"),
+        *library.glob("welfare/*.py"),
+    ]
+    for file in sorted(files):
+        with contextlib.suppress(OSError):  # installed without its sources: the version has to do
+            content = file.read_bytes()
+            made.update(f"{file.relative_to(library)}, {len(content)}:".encode())
+            made.update(content)
+    return made.hexdigest()
 
 
 def written(place: Path, write: Callable[[IO[bytes]], Any]) -> bool:

@@ -46,8 +46,9 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         CheckpointError: The disk is full, or the folder cannot be written.
     """
-    beside = path.with_name(f".{path.name}.part")
+    beside, there = path.with_name(f".{path.name}.part"), False
     try:
+        there = path.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:
             file.write(content)
@@ -58,9 +59,8 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise CheckpointError(
-            f"{path}: could not be written ({error.strerror or error}); what was there before is as it was"
-        ) from error
+        kept = "; what was there before is as it was" if there else ""
+        raise CheckpointError(f"{path}: could not be written ({error.strerror or error}){kept}") from error
 
 
 def latest(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gtalign_env.errors import UnknownNameError, require
+from gtalign_env.training.errors import CheckpointError
+from gtalign_env.training.strategic.checkpoint import write_whole
 
 __all__ = ["TRACKERS", "MetricsFile", "Tracker", "make_tracker"]
 
@@ -26,35 +29,48 @@ class Tracker(Protocol):
 class MetricsFile:
     """One line of JSON per update, the settings first.
 
-    A run that goes on from a checkpoint drops the lines after it, so that a file tells one story.
+    A run that goes on from a checkpoint drops the lines after it, so that a file tells one story. The shorter file takes the
+    old one's place as a whole.
 
     Args:
         path: The file.
         header: The first line: the run's settings, which may have become those of a longer run.
         update: Lines of later updates are dropped; ``None`` begins a new file.
+
+    Raises:
+        CheckpointError: The disk is full, or the folder cannot be written; a file that was there is as it was.
     """
 
     def __init__(self, path: Path, header: Mapping[str, Any], *, update: int | None = None) -> None:
         kept = [] if update is None or not path.exists() else _until(path, update)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in [_line(header), *kept])
-        self._file = path.open("a", encoding="utf-8")
+        write_whole(path, "".join(f"{line}\n" for line in [_line(header), *kept]).encode())
+        self._path, self._file = path, path.open("a", encoding="utf-8")
 
     def write(self, figures: Mapping[str, Any]) -> None:
-        """Append a line."""
-        self._file.write(_line(figures) + "\n")
-        self._file.flush()
+        """Append a line.
+
+        Raises:
+            CheckpointError: The disk is full; the lines before are as they were.
+        """
+        try:
+            self._file.write(_line(figures) + "\n")
+            self._file.flush()
+        except OSError as error:
+            why = error.strerror or error
+            raise CheckpointError(
+                f"{self._path}: no line could be added ({why}); those before are as they were"
+            ) from error
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a line that could not be written, ``write`` has told
+            self._file.close()
 
 
 def _until(path: Path, update: int) -> list[str]:
     """Return the lines of updates up to this one."""
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             found = json.loads(line)
         except ValueError:  # a line that a crash cut short

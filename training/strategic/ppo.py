@@ -154,11 +154,14 @@ class Learner:
     # -- learning -----------------------------------------------------------------------------------------------------
 
     def stream_weights(self) -> NDArray[np.float64]:
-        """Return what the streams weigh, (prices, H); payoffs' weights sum to 1, and the price of a violation is on top."""
+        """Return what the streams weigh, (prices, H): the gradient of the mean over prices of W, but for one common factor.
+
+        Payoffs' weights sum to 1 over the two sides, in the mean over prices; what a violation costs is on top.
+        """
         weights = np.ones((len(self.returns), self.heads))
         if self.objective.aggregation == "ser":
             pairs = np.array([self.objective.weights(*pair) for pair in self.returns.tolist()])
-            weights[:, :2] = pairs / pairs.sum(axis=1, keepdims=True)
+            weights[:, :2] = pairs / pairs.sum(axis=1).mean()
         return weights
 
     def advantages(self) -> Floats:
