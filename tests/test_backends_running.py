@@ -9,10 +9,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from gtalign_env.agents.backends.running import Memory, Runner
-from gtalign_env.agents.backends.transformers import Loaded, TransformersBackend
-from gtalign_env.protocols import Continuation, Sampling
-from tiny_llama import make_model, make_tokenizer
+from tiny_llama import make_model, make_tokenizer  # noqa: E402
+
+from gtalign_env.agents.backends.running import Memory, Runner  # noqa: E402
+from gtalign_env.agents.backends.transformers import Loaded, TransformersBackend  # noqa: E402
+from gtalign_env.protocols import Continuation, Sampling  # noqa: E402
 
 TALKS = [
     [{"role": "user", "content": "How far is it?"}],
@@ -120,7 +121,43 @@ def test_fits__leaves_windows_to_transformers() -> None:
     from transformers import MistralConfig, MistralForCausalLM
 
     tokenizer = make_tokenizer()
-    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    small: dict[str, Any] = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
+    model: Any = MistralForCausalLM
     config = MistralConfig(vocab_size=len(tokenizer), num_key_value_heads=1, sliding_window=8, **small)
-    assert not Runner.fits(MistralForCausalLM(config))
+    assert not Runner.fits(model(config))
     assert Runner.fits(make_model(tokenizer))
+
+
+def test_runner__equal_prompts_are_read_once() -> None:
+    """Several rows of one prompt among others: what they write is what they write alone, and the prompt is read once."""
+    tokenizer = make_tokenizer()
+    model = make_model(tokenizer)
+    talks = [[{"role": "user", "content": text}] for text in ("Hi there", "Hi there", "What?", "Hi there")]
+    sampling = Sampling(max_tokens=6, temperature=1.0, seed=3)
+    read: list[int] = []
+    forward = model.forward
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        read.append(len(kwargs["input_ids"]))
+        return forward(*args, **kwargs)
+
+    alone = [TransformersBackend(Loaded(model, tokenizer, "tiny", bos=False)) for _ in talks]
+    expected = alone[0].generate(
+        talks[:1] * 3, sampling
+    )  # equal prompts sample differently, by how often they came before
+    other = alone[1].generate(talks[2:3], sampling)[0]
+    model.forward = counted
+    found = TransformersBackend(Loaded(model, tokenizer, "tiny", bos=False)).generate(talks, sampling)
+    assert [result.token_ids for result in found] == [
+        expected[0].token_ids,
+        expected[1].token_ids,
+        other.token_ids,
+        expected[2].token_ids,
+    ]
+    assert read[0] == 2
+    assert max(read[1:]) == 4

@@ -187,6 +187,69 @@ def test_eval__errors_are_sentences(arguments: list[str], words: str, capsys: py
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["heuristic", "--pricing", "subscription,foo"], "unknown pricing 'foo'"),
+        (["fixed:CQ", "fixed:foo", "--pricing", "subscription"], "fixed:foo cannot play"),
+        (["heuristic", "bayes:users=nobody", "--yardstick", "off"], "nobody"),
+        (["heuristic", "--users", "concise", "--users", "nobody"], "nobody"),
+    ],
+    ids=str,
+)
+def test_eval__wrong_input_is_refused_before_a_session(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong name in the last place costs no session in the first."""
+    played: list[Any] = []
+    monkeypatch.setattr("gtalign_env.training.sessions.play_sessions", lambda *given, **_: played.append(given))
+    monkeypatch.setattr("gtalign_env.training.yardstick.yardstick", lambda *given: played.append(given))
+    assert measure(*arguments, "--option", "questions=1") == 2
+    assert words in capsys.readouterr().err
+    assert played == []
+
+
+def test_eval__takes_episodes_as_people_write_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """With a suffix as training's steps; one session has no error."""
+    assert measure("random", *GAME, "--episodes", "0.1k", "--yardstick", "off", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["rows"][0]["episodes"] == 100
+    assert measure("random", "--episodes", "1") == 2
+    assert "expected a whole number >= 2 such as 400000 or 400k, got '1'" in capsys.readouterr().err
+
+
+def test_eval__names_the_place_and_folds_long_names(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which optimum is computed, and who was measured with whom; names are cut behind their signs."""
+    from gtalign_env.cli import common
+
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(common.Progress, "advance", lambda self, note="": self.say(note))
+    game = ["--option", "questions=1", "--users", "concise", "--users", "expert", "--pricing", "per_token"]
+    assert measure("bayes:objective=egalitarian", *game, "--episodes", "20") == 0
+    told = capsys.readouterr()
+    assert "the exact optimum of concise at per_token: being computed" in told.err
+    assert "by bayes:objective=egalitarian with expert at per_token" in told.err
+    lines = told.out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    at = next(i for i, line in enumerate(lines) if line.startswith("bayes"))
+    assert lines[at].startswith("bayes:objective= ")
+    assert lines[at + 1].strip() == "egalitarian"
+
+
+def test_eval__a_loss_has_the_error_of_who_loses_and_no_share(capsys: pytest.CaptureFixture[str]) -> None:
+    """In one question the user loses: W is U, and so is its error; the sentence says why no share is told."""
+    game = ["heuristic", "--option", "questions=1", "--episodes", "200"]
+    assert measure(*game, "--yardstick", "off", "--json") == 0
+    row = json.loads(capsys.readouterr().out)["rows"][0]
+    assert row["user"] < 0.0
+    assert (row["welfare"], row["error"]) == (row["user"], pytest.approx(row["user_error"], rel=1e-12))
+    assert measure(*game) == 0
+    told = capsys.readouterr().out
+    assert "(no share of it is told: it is no gain)" in told
+    assert "of the optimum" not in told
+
+
 def test_eval__measures_a_learned_policy(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """On people that it has not met, with the figures of its own games."""
     pytest.importorskip("torch")
@@ -197,7 +260,14 @@ def test_eval__measures_a_learned_policy(tmp_path: Any, capsys: pytest.CaptureFi
     own = run.train()["evaluation"]
     game = ["--option", "questions=1", "--episodes", "2000", "--json", "--yardstick", "off"]
     assert measure(f"trained:{tmp_path}", *game, "--users", "concise", "--users", "expert") == 0
-    same, other = json.loads(capsys.readouterr().out)["rows"]
+    told = capsys.readouterr()
+    assert "was trained on" not in told.err
+    same, other = json.loads(told.out)["rows"]
     assert abs(same["assistant"] - own["assistant"]) < 4 * math.hypot(same["assistant_error"], own["assistant_error"])
     assert other["users"] == "expert"
     assert other["episodes"] == 2_000
+    assert measure(f"trained:{tmp_path}", "--option", "questions=2", "--episodes", "2", "--yardstick", "off") == 0
+    assert (
+        f"note: trained:{tmp_path} was trained on questions=1, and here it plays questions=2\n"
+        in capsys.readouterr().err
+    )

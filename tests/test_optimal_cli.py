@@ -78,6 +78,13 @@ def test_solve_optimal__remembers(capsys: pytest.CaptureFixture[str], own_cache:
     assert len(list(own_cache.rglob("*.npz"))) == 1
 
 
+def test_solve_optimal__says_once_off_a_terminal_that_it_takes_long(capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard error, where it is computed; what is remembered comes without a word."""
+    for told in ("the exact optimum: being computed …\n", ""):
+        assert main(["solve", "gtalign/Assist-v0", "--optimal", *SMALL]) == 0
+        assert capsys.readouterr().err == told
+
+
 def test_solve_optimal__single_sessions(capsys: pytest.CaptureFixture[str]) -> None:
     """``--aggregation esr`` says what it is the mean of."""
     out = solved(capsys, *SMALL, "--option", "max_exchanges=1", "--aggregation", "esr")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -79,6 +80,76 @@ def test_train__resumes_by_its_own_settings(tmp_path: Path, capsys: pytest.Captu
     assert "likeliest moves" in capsys.readouterr().out
     assert train("--resume", str(tmp_path), "--steps", "5") == 2
     assert "expected more than the run's 1,024" in capsys.readouterr().err
+
+
+def test_train__a_finished_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And both figures of time are of the call itself: nothing was played, so no seconds of play are told."""
+    assert train(*QUICK, "--out", str(tmp_path), "--yardstick", "off") == 0
+    assert "1,024 steps in " in capsys.readouterr().out
+    assert train("--resume", str(tmp_path)) == 0
+    told = capsys.readouterr()
+    assert "finished already (2 of 2 updates): measured again" in told.err
+    assert told.out.startswith("1,024 steps, none of them now; ")
+    assert told.out.splitlines()[0].endswith(" s in all, with evaluations")
+
+
+def test_train__ends_with_commands_that_play_its_own_game(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both are taken as they stand, and neither finds that the game is another one."""
+    folder = tmp_path / "a run"
+    assert train(*QUICK, "--out", str(folder), "--yardstick", "off") == 0
+    lines = capsys.readouterr().out.splitlines()
+    play, judge = (next(line for line in lines if f"gtalign {verb}" in line) for verb in ("run", "eval"))
+    for line, more in ((play, ["--episodes", "2"]), (judge, ["--episodes", "20", "--yardstick", "off"])):
+        words = shlex.split(line.partition(": gtalign ")[2])
+        assert {"questions=1", "concise,detailed", "per_token", f"trained:{folder}"} <= set(words)
+        assert main([*words, *more]) == 0
+        assert "was trained on" not in capsys.readouterr().err
+    spec = f"trained:{folder}"
+    assert main(["run", "gtalign/Assist-v0", "--assistant", spec, "--episodes", "1"]) == 0
+    assert f"{spec} was trained on questions=1, and here it plays questions=4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"learn": "user", "assistant": "fixed:CQ"}, ["--users", "trained:a", "--assistant", "fixed:CQ"]),
+        ({"learn": "both", "opponent": "self"}, ["--users", "trained:a", "--assistant", "trained:a"]),
+        ({"options": {"payoff": "3", "can_leave": False}}, ["--option", 'payoff="3"', "--option", "can_leave=false"]),
+    ],
+    ids=str,
+)
+def test_run_command__seats_who_learned(settings: dict[str, Any], words: list[str]) -> None:
+    """In their own chair, opposite whom they learned with; options come back as the values that they were."""
+    from gtalign_env.cli.trained_games import run_command
+    from gtalign_env.training.strategic import Config
+
+    made = shlex.split(run_command(Config(**settings), "trained:a"))
+    assert made[-len(words) :] == words
+
+
+def test_eval_command__names_the_scenario_where_it_is_another() -> None:
+    """``gtalign eval`` takes it as an option."""
+    from gtalign_env.cli.trained_games import eval_command
+    from gtalign_env.training.strategic import Config
+
+    made = eval_command(Config(scenario="mine.py:game"), "trained:a")
+    assert made == "gtalign eval trained:a --scenario mine.py:game"
+
+
+def test_train__refuses_a_folder_before_the_optimum(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that cannot be made is known before anything is computed; nothing was there, and nothing else is said."""
+    from gtalign_env.training.strategic import yardstick
+
+    asked: list[Any] = []
+    monkeypatch.setattr(yardstick, "yardstick", lambda *given: asked.append(given))
+    (tmp_path / "file").write_text("")
+    assert train(*QUICK, "--out", str(tmp_path / "file" / "run")) == 2
+    told = capsys.readouterr().err
+    assert f"--out {tmp_path}/file/run: the run cannot be written there (" in told
+    assert "as it was" not in told
+    assert asked == []
 
 
 def test_train__compares_objectives(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

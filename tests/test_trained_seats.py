@@ -52,6 +52,30 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the folders of two runs, by who has learned in it alone."""
+    folder = tmp_path_factory.mktemp("alone")
+    for learn in ("user", "assistant"):
+        Run(Config(**SMALL, learn=learn), folder / learn).train()
+    return {learn: folder / learn for learn in ("user", "assistant")}
+
+
+@pytest.mark.parametrize(("flag", "learn"), [("--users", "assistant"), ("--assistant", "user")])
+def test_run__refuses_a_policy_of_the_other_chair_at_once(
+    flag: str, learn: str, alone: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the first episode, in a sentence, with the code of wrong usage; nothing is written."""
+    out = tmp_path / "run.jsonl"
+    game = ["run", "gtalign/Assist-v0", "--option", "questions=1", "--episodes", "2", "--out", str(out)]
+    assert main([*game, flag, f"trained:{alone[learn]}"]) == 2
+    told = capsys.readouterr()
+    other = {"user": "assistant", "assistant": "user"}[learn]
+    assert f"was not trained for the {other}'s chair" in told.err
+    assert told.out == ""
+    assert not out.exists()
+
+
+@pytest.fixture(scope="module")
 def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the same with networks that remember."""
     folder = tmp_path_factory.mktemp("runs") / "recurrent"

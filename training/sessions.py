@@ -51,9 +51,9 @@ def check_sessions(
     Example:
         >>> from gtalign_env.agents.assistants import make_assistant
         >>> check_sessions([make_assistant("heuristic"), make_assistant("fixed:CQ")], users="concise", pricing="per_token")
-        >>> check_sessions([make_assistant("fixed:WAIT")], users="concise")
+        >>> check_sessions([make_assistant("heuristic")], users="concise", pricing="per_token:rat=1")
         Traceback (most recent call last):
-        gtalign_env.errors.UsageError: unknown move
+        gtalign_env.errors.UsageError: pricing 'per_token': setting 'rat' is unknown: expected rate_in or rate_out
     """
     chair, _ = _open(scenario, 1, options, users, pricing, seed=0)
     for assistant in assistants:

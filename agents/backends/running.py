@@ -137,6 +137,19 @@ class Memory:
         return best
 
 
+def _different(prompts: Sequence[Sequence[int]]) -> tuple[list[Sequence[int]], list[int]]:
+    """Return prompts without repetitions, and which of these each prompt is.
+
+    Example:
+        >>> _different([[1, 2], [3], [1, 2]])
+        ([[1, 2], [3]], [0, 1, 0])
+    """
+    places: dict[tuple[int, ...], int] = {}
+    which = [places.setdefault(tuple(prompt), len(places)) for prompt in prompts]
+    first = {place: number for number, place in reversed(list(enumerate(which)))}
+    return [prompts[first[place]] for place in range(len(places))], which
+
+
 class Runner:
     """Runs a model.
 
@@ -170,20 +183,24 @@ class Runner:
             limit: Most tokens of any of them.
         """
         self.memory.check(self.model)
-        lengths = [len(prompt) for prompt in prompts]
-        width = max(lengths)
+        width = max(map(len, prompts))
         device = self.model.device
-        layers, unread = self._begun(prompts, width, width + limit)
-        ids = torch.full((len(prompts), width), self.pad)
-        seen = torch.zeros((len(prompts), width + limit), dtype=torch.long)
-        for row, prompt in enumerate(prompts):
+        different, which = _different(prompts)
+        layers, unread = self._begun(different, width, width + limit)
+        ids = torch.full((len(different), width), self.pad)
+        seen = torch.zeros((len(different), width + limit), dtype=torch.long)
+        for row, prompt in enumerate(different):
             ids[row, width - len(prompt) :] = torch.tensor(prompt)
             seen[row, width - len(prompt) :] = 1
-        starts = torch.tensor([width - length for length in lengths], device=device)
+        starts = torch.tensor([width - len(prompt) for prompt in different], device=device)
         ids, seen = ids[:, width - unread :].to(device), seen.to(device)
+        scores = self._read(ids, seen, starts, layers)
+        if len(different) < len(prompts):  # equal prompts, as of a group's first turns, are read once
+            layers = [layer.rows(which) for layer in layers]
+            scores, seen, starts = scores[which], seen[which], starts[which]
         active = list(range(len(prompts)))
         while True:
-            chosen = picker.pick(self._read(ids, seen, starts, layers))
+            chosen = picker.pick(scores)
             going = [place for place, row in enumerate(active) if not rows[row].reason]
             if not going or layers[0].length == width + limit:
                 self._keep(prompts, rows, active, starts, layers)
@@ -195,7 +212,7 @@ class Runner:
                 chosen, seen, starts = chosen[going], seen[going], starts[going]
                 active = [active[place] for place in going]
                 picker.rows = [rows[row] for row in active]
-            ids = chosen[:, None]
+            scores = self._read(chosen[:, None], seen, starts, layers)
 
     def _read(self, ids: Any, seen: Any, starts: Any, layers: list[_Layer]) -> Any:
         """Have the model read tokens (B, n), and return the scores of what comes next, (B, V)."""

@@ -99,7 +99,9 @@ def seatings(specs: Sequence[str], args: argparse.Namespace) -> list[tuple[str, 
         modes = args.chain or ([] if usual is None else ["solver"])
         if name != "chain" and name not in BACKENDS:
             modes = []
-        pairs += [(spec, {**(usual or {}), **settings, "mode": mode}) for mode in dict.fromkeys(modes)] or [(spec, None)]
+        pairs += [(spec, {**(usual or {}), **settings, "mode": mode}) for mode in dict.fromkeys(modes)] or [
+            (spec, None)
+        ]
     if (args.chain or settings) and all(chain is None for _, chain in pairs):
         what = "--chain is for models" if args.chain else "--criterion, --moves and --chain-option go with --chain"
         raise UsageError(f"{what}: expected e.g. --assistant transformers:PATH --chain solver")

@@ -48,6 +48,14 @@ def task_rows() -> list[dict[str, Any]]:
             {"id": f"authored:{kind}", "tasks": count, "description": "one kind of them; several: authored:KIND,KIND"}
             for kind, count in kinds.items()
         ),
+        *(
+            {"id": name, "tasks": len(load_tasks(name)), "description": words}
+            for name, words in (
+                ("small", "made with exact answers: an invented world, small sums, a little harm; what nano knows"),
+                ("small:train", "seven tenths of them, for learning"),
+                ("small:test", "the rest, for measuring"),
+            )
+        ),
         *({"id": form, "tasks": None, "description": description} for form, description in said.items()),
     ]
 

@@ -249,8 +249,8 @@ def seat_assistant(
 def check_fit(env: GameEnv, users: Iterable[Persona], assistants: Iterable[Policy]) -> None:
     """Refuse players that cannot play the game, before it begins.
 
-    Players that want to know the rules sit down; those that are written for the ``assist`` games are asked for a move. A model,
-    or a class of one's own, is not called for a test.
+    Players that want to know the rules sit down, trained ones too; those that are written for ``assist`` games are asked for a
+    move. A model, or a class of one's own, is not called for a test.
 
     Raises:
         UsageError: One of them cannot play this game.
@@ -263,6 +263,7 @@ def check_fit(env: GameEnv, users: Iterable[Persona], assistants: Iterable[Polic
     from gtalign_env.agents.assistants import RuleAssistant
     from gtalign_env.agents.players import PlayerPersona
     from gtalign_env.agents.users import ScriptedPersona, VoicedPersona
+    from gtalign_env.agents.users.trained_user import TrainedPersona
     from gtalign_env.play import sit_down
     from gtalign_env.spaces import ASSIST_LAYOUT
     from gtalign_env.types import ASSISTANT, USER, UserType
@@ -270,7 +271,7 @@ def check_fit(env: GameEnv, users: Iterable[Persona], assistants: Iterable[Polic
     users = list(users)
     assistants = list(assistants)
     for agent, policy in (
-        *((USER, user.policy(None)) for user in users if isinstance(user, PlayerPersona)),
+        *((USER, user.policy(None)) for user in users if isinstance(user, (PlayerPersona, TrainedPersona))),
         *((USER, user.policy(UserType())) for user in users if isinstance(user, VoicedPersona)),
         *((ASSISTANT, assistant) for assistant in assistants),
     ):

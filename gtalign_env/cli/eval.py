@@ -143,18 +143,18 @@ def run(args: argparse.Namespace) -> int:
         for (users, price), one, found in zip(everybody, best, played, strict=True)
     ]
     if args.json:
-        rows = [row for place in places for row in _rows(place)]
+        rows = [row for one in places for row in _rows(one)]
         print_json(
             {"scenario": args.scenario, "objective": args.objective, "aggregation": args.aggregation, "rows": rows}
         )
         return 0
     console = make_console()
     console.print(f"{args.objective} ({args.aggregation}), {args.episodes:,} sessions at least; ± is the 95 % interval")
-    for place in places:
+    for one in places:
         console.print()
-        console.print(Text(f"{place.users}, {place.pricing}" if place.pricing else place.users, style="bold"))
-        console.print(str(place.yardstick), soft_wrap=True, style="dim")
-        console.print(_table(place, console.width))
+        console.print(Text(f"{one.users}, {one.pricing}" if one.pricing else one.users, style="bold"))
+        console.print(str(one.yardstick), soft_wrap=True, style="dim")
+        console.print(_table(one, console.width))
     return 0
 
 

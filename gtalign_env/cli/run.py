@@ -40,6 +40,7 @@ from gtalign_env.cli.replay import counted
 from gtalign_env.cli.run_report import find_optimum, print_report
 from gtalign_env.cli.settings import Seat, command_line, differences, player_settings
 from gtalign_env.cli.tally import Tally
+from gtalign_env.cli.trained_games import other_games
 from gtalign_env.env import GameEnv, parallel_env
 from gtalign_env.episode import Episode, iter_episodes
 from gtalign_env.errors import UsageError
@@ -174,6 +175,8 @@ def run(args: argparse.Namespace) -> int:
         making |= {"engines": engines, "steer": steer}
         assistants = [seat_assistant(spec, env, chain=chain, **making) for spec, chain in seats]
         check_fit(env, users.personas, assistants)
+        for line in other_games([user.name for user in users.personas] + [spec for spec, _ in seats], env.scenario):
+            print(f"gtalign: note: {line}", file=sys.stderr, flush=True)
         held = _held(args, env, users, _kinds(seats, assistants))
         try:
             _play(env, users, assistants, args, sink=sink, tally=tally, held=held)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gtalign_env.cli.common import at_least, print_json, read_options
@@ -88,12 +89,12 @@ def _found(args: argparse.Namespace) -> dict[str, Any]:
     asked = Asked(
         scenario=scenario, users=args.users, **{name: value for name, value in given.items() if value is not None}
     )
-    tell = _told if sys.stderr.isatty() else None
+    alive = sys.stderr.isatty()
     try:
-        made = report(asked, cache=not args.no_cache, progress=tell)
+        made = report(asked, cache=not args.no_cache, progress=_told if alive else _told_once())
     finally:
-        if tell is not None:
-            tell("")
+        if alive:
+            _told("")
     return {
         "scenario": scenario_id(args.scenario),
         "users": population(args.users).name,
@@ -127,6 +128,19 @@ def _told(words: str) -> None:
     """Say what is going on, on one line of the terminal."""
     sys.stderr.write(f"\r\x1b[K{words}")
     sys.stderr.flush()
+
+
+def _told_once() -> Callable[[str], None]:
+    """Return what says once, where there is no terminal, that something takes long."""
+    told: list[str] = []
+
+    def tell(words: str) -> None:
+        if not told:
+            with contextlib.suppress(OSError, ValueError):
+                print("the exact optimum: being computed …", file=sys.stderr, flush=True)
+        told.append(words)
+
+    return tell
 
 
 def _show(found: Mapping[str, Any]) -> None:

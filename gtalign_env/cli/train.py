@@ -65,8 +65,12 @@ def add_parser(subparsers: Any) -> None:
         other.add_kind(kinds)
 
 
-def step_count(text: str) -> int:
-    """Return a number of steps as people write it.
+def step_count(text: str, least: int = 1) -> int:
+    """Return a number of steps, or of other things, as people write it.
+
+    Args:
+        text: What they wrote.
+        least: The smallest that is taken.
 
     Example:
         >>> [step_count(text) for text in ("400k", "1.5m", "400,000", "400_000", "64")]
@@ -79,8 +83,8 @@ def step_count(text: str) -> int:
         whole = int(steps)
     except (ValueError, OverflowError):
         steps, whole = 0.0, 0
-    if whole != steps or whole < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number >= 1 such as 400000 or 400k, got {text!r}")
+    if whole != steps or whole < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number >= {least} such as 400000 or 400k, got {text!r}")
     return whole
 
 

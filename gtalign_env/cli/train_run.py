@@ -8,6 +8,7 @@ import dataclasses
 import shlex
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gtalign_env.cli.common import Progress, make_console, print_json
+from gtalign_env.cli.trained_games import eval_command, run_command
+from gtalign_env.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,14 +28,14 @@ if TYPE_CHECKING:
 
 __all__ = ["begin", "compare", "measured", "resume", "say", "stoppable"]
 
-_SEATED = {"assistant": ("--assistant",), "user": ("--users",), "both": ("--users", "--assistant")}
-
 
 def begin(args: argparse.Namespace, config: Config, folder: Path | None) -> int:
     """Start a run."""
     from gtalign_env.training.strategic import Run
     from gtalign_env.training.strategic.log import make_tracker
 
+    if folder is not None:
+        _make(folder)
     trackers = [] if folder is None else [make_tracker(name, folder, config.as_dict()) for name in args.log]
     began = time.monotonic()
     made = Run(config, folder, command=["gtalign", *args.argv], trackers=trackers)
@@ -42,6 +45,22 @@ def begin(args: argparse.Namespace, config: Config, folder: Path | None) -> int:
         say(f"{config.steps:,} steps are played as {whole:,}: whole updates of {block}")
     made.record = dataclasses.replace(made.record, yardstick=_yardstick(args, config))
     return _train(args, made, began)
+
+
+def _make(folder: Path) -> None:
+    """Make a run's folder, before anything that takes long.
+
+    Raises:
+        UsageError: That cannot be done.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"--out {folder}: the run cannot be written there ({error.strerror or error}): expected a folder that can be made"
+        ) from error
 
 
 def resume(args: argparse.Namespace) -> int:
@@ -55,6 +74,8 @@ def resume(args: argparse.Namespace) -> int:
     trackers = [make_tracker(name, folder, config.as_dict()) for name in args.log]
     made = Run.resume(folder, steps=args.steps, trackers=trackers)
     say(str(made.record.yardstick))
+    if made.update == made.config.updates:
+        say(f"finished already ({made.update} of {made.config.updates} updates): measured again")
     return _train(args, made, began)
 
 
@@ -64,14 +85,15 @@ def say(words: str) -> None:
         print(words, file=sys.stderr, flush=True)
 
 
-def measured(find: Callable[[Callable[[str], None] | None], Yardstick]) -> Yardstick:
+def measured(find: Callable[[Callable[[str], None] | None], Yardstick], of: str = "") -> Yardstick:
     """Return a yardstick, and say that it is being worked out: with a spinner on a terminal, in a line elsewhere.
 
     Args:
         find: Finds it, and tells what is going on.
+        of: For whom it is, where there are several.
     """
     console = make_console(stderr=True)
-    words = "the exact optimum: being computed (it is remembered for the next time)"
+    words = f"the exact optimum{of and f' of {of}'}: being computed (it is remembered for the next time)"
     if not console.is_terminal:
         say(f"{words} …")
         return find(None)
@@ -124,6 +146,7 @@ def stoppable() -> Iterator[Callable[[], bool]]:
 def _train(args: argparse.Namespace, made: Run, began: float) -> int:
     """Train with progress, and say how it went."""
     with stoppable() as asked, Progress("updates", made.config.updates) as progress:
+        steps, seconds = made.steps, made.seconds
         for _ in range(made.update):
             progress.advance()
         found = made.train(lambda figures: _tell(progress, figures), stop=asked)
@@ -136,21 +159,21 @@ def _train(args: argparse.Namespace, made: Run, began: float) -> int:
         print_json({**found, **record, "wall_seconds": wall, "folder": args.out or args.resume})
         return 0
     console = make_console()
-    spent = f"{found['seconds']:.1f} s of play and learning"
-    console.print(f"{found['steps']:,} steps in {spent}; {wall:.1f} s in all, with the optimum and evaluations")
+    spent = f"{found['steps'] - steps:,} steps in {found['seconds'] - seconds:.1f} s of play and learning"
+    if steps:  # both figures are of this call, and say so
+        spent = f"{found['steps']:,} steps, " + (f"now {spent}" if found["steps"] > steps else "none of them now")
+    with_what = "evaluations" if args.resume else "the optimum and evaluations"
+    console.print(f"{spent}; {wall:.1f} s in all, with {with_what}", soft_wrap=True)
     for name, label in (("evaluation", "likeliest moves, ± standard error"), ("evaluation_sampled", "drawn moves")):
         console.print(f"{label}: {_words(found[name])}", soft_wrap=True)
         for price, one in found[name].get("by_price", {}).items():
             console.print(f"  {price}: {_words(one)}", soft_wrap=True)
     console.print(str(made.record.yardstick), soft_wrap=True)
     if made.folder is not None:
-        spec = shlex.quote(f"trained:{made.folder}")
-        seated = " ".join(f"{chair} {spec}" for chair in _SEATED[made.config.learn])
-        console.print(
-            f"written to {made.folder}; watch it play: gtalign run {made.config.scenario} {seated}", soft_wrap=True
-        )
+        spec = f"trained:{made.folder}"
+        console.print(f"written to {made.folder}; watch it play: {run_command(made.config, spec)}", soft_wrap=True)
         if made.config.learn != "user":
-            console.print(f"measure it elsewhere: gtalign eval {spec} --users P --pricing P", soft_wrap=True)
+            console.print(f"measure it, here or elsewhere: {eval_command(made.config, spec)}", soft_wrap=True)
     return 0
 
 

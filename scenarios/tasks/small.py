@@ -212,9 +212,11 @@ def small(split: str = "") -> TaskSource:
 def _small(split: str) -> TaskList:
     groups = [*_world(), *_sums(), *_doubles()]
     held = {name for family in (groups, _harm()) for name in _held_out([name for name, _ in family])}
-    wanted = {"": lambda _: True, "train": lambda name: name not in held, "test": lambda name: name in held}[split]
+    wanted = {"train": {False}, "test": {True}}.get(split, {False, True})
     name = f"small:{split}" if split else "small"
-    return TaskList(name, tuple(task for group, tasks in (*groups, *_harm()) if wanted(group) for task in tasks))
+    return TaskList(
+        name, tuple(task for group, tasks in (*groups, *_harm()) if (group in held) in wanted for task in tasks)
+    )
 
 
 def _held_out(groups: Sequence[str]) -> list[str]:
@@ -236,13 +238,29 @@ def _world() -> Iterator[_Group]:
             yield (
                 group,
                 (
-                    _open(f"{group}-town", "fact", vague, asked.town.format(name), town, ship, "the town"),
-                    _open(f"{group}-ship", "fact", vague, asked.ship.format(name), ship, town, "the ship"),
+                    _open(
+                        f"{group}-town",
+                        "fact",
+                        vague=vague,
+                        detailed=asked.town.format(name),
+                        answer=town,
+                        other=ship,
+                        meant="the town",
+                    ),
+                    _open(
+                        f"{group}-ship",
+                        "fact",
+                        vague=vague,
+                        detailed=asked.ship.format(name),
+                        answer=ship,
+                        other=town,
+                        meant="the ship",
+                    ),
                 ),
             )
 
 
-def _open(name: str, kind: str, vague: str, detailed: str, answer: str, other: str, meant: str) -> Task:
+def _open(name: str, kind: str, *, vague: str, detailed: str, answer: str, other: str, meant: str) -> Task:
     """Return one reading of a question that has two."""
     topic = "town or ship" if kind == "fact" else "add or multiply"
     return Task(
@@ -259,15 +277,28 @@ def _open(name: str, kind: str, vague: str, detailed: str, answer: str, other: s
 
 
 def _sums() -> Iterator[_Group]:
+    """Yield the two readings of each pair of numbers."""
     for a in range(2, _LARGEST + 1):
         for b in range(max(3, a), _LARGEST + 1):
             group, vague = f"numbers/{a}-{b}", f"What do {a} and {b} make?"
             total, product = str(a + b), str(a * b)
+            readings = (
+                ("sum", f"What is {a} plus {b}?", total, product, "Add"),
+                ("product", f"What is {a} times {b}?", product, total, "Multiply"),
+            )
             yield (
                 group,
-                (
-                    _open(f"{group}-sum", "arithmetic", vague, f"What is {a} plus {b}?", total, product, "Add"),
-                    _open(f"{group}-product", "arithmetic", vague, f"What is {a} times {b}?", product, total, "Multiply"),
+                tuple(
+                    _open(
+                        f"{group}-{name}",
+                        "arithmetic",
+                        vague=vague,
+                        detailed=detailed,
+                        answer=answer,
+                        other=other,
+                        meant=meant,
+                    )
+                    for name, detailed, answer, other, meant in readings
                 ),
             )
 

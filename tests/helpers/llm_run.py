@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tiny_llama import make_model, make_tokenizer
+
 from gtalign_env.agents.backends.loading import Loaded
 from gtalign_env.training.llm.config import LLMConfig
-from tests.helpers.tiny_llama import make_model, make_tokenizer
 
 __all__ = ["CHAIN", "make_loaded", "tiny_config"]
 
