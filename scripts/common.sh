@@ -104,7 +104,7 @@ ensure() {
     local extras=
     installed test && return
     if [ "$1" = test ]; then
-        extras='[dev,text,hf,train,openai,plots,zst]'
+        extras='[dev,text,hf,llm,train,openai,plots,zst]'
     elif installed core; then
         return
     fi

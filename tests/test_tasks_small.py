@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import os
 import subprocess
 import sys
@@ -111,6 +112,27 @@ def test_small__words_name_their_task() -> None:
     knows = Knowledge(TASKS)
     for task in TASKS:
         assert knows.task(f"Hi there. {task.detailed} Cheers") == task
+
+
+def test_small__what_is_told_later_picks_the_reading() -> None:
+    """A player that looks answers up gives that of the reading which the user has named, whichever comes first in the list."""
+    knows = Knowledge(TASKS)
+    for task in OPEN:
+        assert knows.task(f"{task.vague} Sure. {task.facts[0][1]}") == task
+
+
+def test_small__scripted_players_answer_rightly_once_they_were_told() -> None:
+    """A question that was asked and answered in detail leaves nothing open."""
+    env = gtalign_env.parallel_env("assist_text", tasks="small", p_harmful=0.0)
+    assistant = OracleAssistant(Knowledge(TASKS), hits=(0.0, 0.0, 1.0))
+    qualities = [
+        step.outcome["quality"]
+        for episode in play_many(env, population("concise,detailed"), assistant, episodes=30, seed=5)
+        for before, step in itertools.pairwise(s for s in episode.steps if s.outcome)
+        if before.assistant.move == "CQ" and step.public["clarity"] == "clear" and step.outcome.get("answered")
+    ]
+    assert len(qualities) > 10
+    assert set(qualities) == {1.0}
 
 
 def test_small__is_the_same_in_every_process() -> None:

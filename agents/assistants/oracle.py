@@ -22,7 +22,7 @@ class Knowledge:
 
     Args:
         tasks: The tasks of a source. The words of a task's vague or detailed form, anywhere in an utterance, name it; of
-            several forms found the longest counts.
+            several forms found the longest counts; of several tasks with that form the one of which a fact is told as well.
 
     Example:
         >>> task = Task(id="t", kind="fact", vague="How tall is it?", detailed="How tall is K2?", answers=("8,611 m",))
@@ -32,20 +32,26 @@ class Knowledge:
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
-        self._forms: dict[str, Task] = {}
+        self._forms: dict[str, list[Task]] = {}
         self._by_first: dict[str, list[str]] = {}
         for task in tasks:
             for form in (task.detailed, task.vague):
                 key = _plain(form)
-                if key.strip() and key not in self._forms:
-                    self._forms[key] = task
+                if not key.strip():
+                    continue
+                if key not in self._forms:
                     self._by_first.setdefault(key.split()[0], []).append(key)
+                self._forms.setdefault(key, []).append(task)
 
     def task(self, words: str) -> Task | None:
         """Return the task that the words are about."""
         said = _plain(words)
         found = [key for first in dict.fromkeys(said.split()) for key in self._by_first.get(first, ()) if key in said]
-        return self._forms[max(found, key=len)] if found else None
+        if not found:
+            return None
+        meant = self._forms[max(found, key=len)]
+        told = (task for task in meant if any(_plain(fact) in said for _, fact in task.facts))
+        return meant[0] if len(meant) == 1 else next(told, meant[0])
 
     def __call__(self, words: str) -> str | None:
         """Return the answer, or for a harmful request the safe alternative."""

@@ -155,10 +155,11 @@ class RuleAssistant(abc.ABC):
 
 
 def _latest(lookup: KnowledgeLookup | None, words: Sequence[str]) -> str | None:
-    """Return what a lookup finds in the latest words in which it finds anything."""
+    """Return what a lookup finds in the latest words in which it finds anything, and in what was said after them."""
     if lookup is None:
         return None
-    return next((found for found in map(lookup, reversed(words)) if found is not None), None)
+    since = (" ".join(words[start:]) for start in reversed(range(len(words))))
+    return next((found for found in map(lookup, since) if found is not None), None)
 
 
 def move_index(move: AssistantMove | str) -> int:

@@ -181,8 +181,9 @@ class Teacher:
         """Return the task on the table: what the user's words are about, the latest that say it first."""
         asked = [line["content"] for line in info["messages"] if line["role"] == "user"]
         reach = 1 if sight.exchange == 0.0 else len(asked)
-        found = [task for task in map(self._knows.task, reversed(asked[-reach:])) if task is not None]
-        return found[0] if found else None
+        asked = asked[-reach:]
+        since = (" ".join(asked[start:]) for start in reversed(range(len(asked))))
+        return next((task for task in map(self._knows.task, since) if task is not None), None)
 
     def _matrix(self, sight: Sight) -> Floats:
         """Return (2, rows, columns): what each pair of moves is worth to either side."""
