@@ -129,7 +129,8 @@ def test_small__scripted_players_answer_rightly_once_they_were_told() -> None:
         step.outcome["quality"]
         for episode in play_many(env, population("concise,detailed"), assistant, episodes=30, seed=5)
         for before, step in itertools.pairwise(s for s in episode.steps if s.outcome)
-        if before.assistant.move == "CQ" and step.public["clarity"] == "clear" and step.outcome.get("answered")
+        if before.assistant.move == "CQ" and step.public["clarity"] == "clear"
+        if step.outcome and step.outcome.get("answered")
     ]
     assert len(qualities) > 10
     assert set(qualities) == {1.0}
