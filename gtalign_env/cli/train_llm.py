@@ -119,9 +119,15 @@ def _add_learning(parser: argparse.ArgumentParser) -> None:
     ):
         learning.add_argument(f"--{name}", choices=_CHOICES[name], help=about)
     learning.add_argument("--kl", type=float, metavar="B", help="weight of the KL penalty to the model as it began (0)")
-    learning.add_argument("--learning-rate", "--lr", type=float, metavar="R", help="of AdamW (3e-4)")
+    learning.add_argument(
+        "--learning-rate",
+        "--lr",
+        type=float,
+        metavar="R",
+        help="of AdamW (nano 5e-4, adapters 1e-5, else 1e-6)",
+    )
     learning.add_argument("--iterations", type=at_least(1), metavar="N", help="rounds of play and learning (100)")
-    learning.add_argument("--groups", type=at_least(1), metavar="G", help="groups in an iteration (16)")
+    learning.add_argument("--groups", type=at_least(1), metavar="G", help="groups in an iteration (8)")
     learning.add_argument("--group-size", type=at_least(1), metavar="K", help="games in a group (8)")
     learning.add_argument(
         "--set",

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from gtalign_env.agents.nano.settings import is_nano
 from gtalign_env.errors import UsageError
 from gtalign_env.training.llm.estimators import ESTIMATORS, SCALES
 from gtalign_env.training.objectives import make_objective
@@ -92,7 +93,8 @@ class LLMConfig:
     """Weight of the k3 estimate of KL(model ‖ reference); the reference is the model as it began."""
     entropy: float = 0.0
     """Bonus for the entropy of what is sampled."""
-    learning_rate: float = 3e-4
+    learning_rate: float | None = None
+    """Of AdamW; ``None`` for 5e-4 with nano, 1e-5 with adapters, and else 1e-6."""
     warmup: int = 4
     """Iterations over which the learning rate rises."""
     decay: bool = False
@@ -108,10 +110,10 @@ class LLMConfig:
     """Most tokens, padding included, in one forward pass of learning."""
     # -- the run
     iterations: int = 100
-    groups: int = 16
+    groups: int = 8
     group_size: int = 8
     """Games of a group: same task, same user, same seed; only the model's draws differ."""
-    games: int = 128
+    games: int = 64
     """Games played at once."""
     batch_size: int = 128
     """Rows in one forward pass of sampling."""
@@ -161,6 +163,8 @@ class LLMConfig:
                 raise UsageError(f"{name}: expected a whole number >= {least}, got {value!r}")
         for name, top in _REAL.items():
             value = getattr(self, name)
+            if value is None and name == "learning_rate":
+                continue
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= top:
                 raise UsageError(f"{name}: expected a number from 0 to {top:g}, got {value!r}")
         for name in ("pricings", "eval_pricings", "betas"):
@@ -185,6 +189,18 @@ class LLMConfig:
             )
         if self.estimator in ("gdpo", "rloo", "gae") and self.scale == "group":
             raise UsageError(f"scale group is for estimator grpo: expected batch or none with {self.estimator}")
+
+    @property
+    def rate(self) -> float:
+        """The learning rate.
+
+        Example:
+            >>> LLMConfig().rate, LLMConfig(model="some/folder", lora_rank=8).rate
+            (0.0005, 1e-05)
+        """
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return 5e-4 if is_nano(self.model) else 1e-5 if self.lora_rank else 1e-6
 
     @property
     def episodes(self) -> int:

@@ -39,7 +39,7 @@ class Learner:
         self.loss = make_loss(config.loss, config.clip_low, config.clip_high)
         self.optimizer = torch.optim.AdamW(
             [weight for weight in model.parameters() if weight.requires_grad],
-            lr=config.learning_rate,
+            lr=config.rate,
             betas=config.betas,
             weight_decay=config.weight_decay,
         )
@@ -57,7 +57,7 @@ class Learner:
         """
         config = self.config
         for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * self._pace(iteration)
+            group["lr"] = config.rate * self._pace(iteration)
         rows = [row for row in range(len(turns)) if turns[row].mask.any() and self._counts(float(gains[row]))]
         turns, gains = self._known([turns[row] for row in rows]), gains[rows]
         rng = np.random.default_rng([config.seed, iteration, 1])
