@@ -46,6 +46,10 @@ class Nobody:
     name = "nobody"
     description = "silent"
 
+    def __repr__(self) -> str:
+        """Be called the same in every process."""
+        return "Nobody()"
+
     def sample_type(self, rng: Any) -> None:
         """Leave θ to the scenario."""
 
