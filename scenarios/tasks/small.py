@@ -201,7 +201,7 @@ def small(split: str = "") -> TaskSource:
     Example:
         >>> tasks = small("test")
         >>> tasks.name, tasks[0].vague, tasks[0].answers
-        ('small:test', 'Who is in charge of Belmor?', ('Nolan',))
+        ('small:test', 'How many people belong to Arven?', ('500',))
     """
     if split and split not in SPLITS:
         raise UnknownNameError("part of the small tasks", split, SPLITS)
