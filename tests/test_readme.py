@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_commands__run_in_order_as_written(tmp_path: Path) -> None:
     commands = [command for command in COMMANDS if command.startswith("gtalign ")]
     assert len(commands) >= 7
     for command in commands:
-        done = run(command.split(), tmp_path)
+        done = run(shlex.split(command), tmp_path)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
