@@ -4,9 +4,16 @@ pip install verifiers gtalign-env
 PYTHONPATH=examples eval gtalign-games --model MODEL --num-tasks 10
 """
 
+import sys
+
 from gtalign_env.training.adapters import verifiers as _adapter
 
-GtalignEnv = _adapter.GtalignEnv
-GtalignTaskset = _adapter.GtalignTaskset
+try:
+    GtalignEnv = _adapter.GtalignEnv
+    GtalignTaskset = _adapter.GtalignTaskset
+except ImportError as error:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"this example needs verifiers: {error}")
 
 __all__ = ["GtalignEnv", "GtalignTaskset"]

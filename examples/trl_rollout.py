@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from typing import Any
 
@@ -52,8 +53,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--objective", default="cobb_douglas")
     args = parser.parse_args()
-    from trl import GRPOConfig, GRPOTrainer
-
+    try:
+        from trl import GRPOConfig, GRPOTrainer
+    except ModuleNotFoundError as error:
+        sys.exit(f"this example needs {error.name}: pip install 'gtalign-env[trl]'")
     model, tokenizer = tiny_model()
     games = TrlGames(tasks="authored:facts", chain="none", budget={"response": 16})
     with tempfile.TemporaryDirectory() as folder:

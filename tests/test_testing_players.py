@@ -216,6 +216,10 @@ def test_check_policy__passes_shipped_assistants(name: str, view: str) -> None:
         with pytest.raises(ConformanceError, match="is solved for games of moves"):
             check_policy(ASSISTANTS.get(name), functools.partial(parallel_env, view), episodes=1)
         return
+    if name == "nano" and "Text" not in view:
+        with pytest.raises(ConformanceError, match="speaks in chats only"):
+            check_policy(ASSISTANTS.get(name), functools.partial(parallel_env, view), episodes=1)
+        return
     assert check_policy(ASSISTANTS.get(name), functools.partial(parallel_env, view), episodes=2).ok
 
 

@@ -106,14 +106,15 @@ def test_arena__kinds_are_those_of_the_episode_that_was_played(people: MadeUp) -
 
 
 def test_learner__every_price_has_means_and_weights_of_its_own(people: MadeUp) -> None:
-    """The gradient of welfare is taken at the returns under each price; with √(UL) it is as 1/U to 1/L."""
+    """The gradient of √(UL) is taken at the returns under each price: (½√(L/U), ½√(U/L)), over what they sum to on average."""
     run = Run(tiny(), make_env=people)
     learner = run.learners[ASSISTANT]
     run.advance()
     assert learner.known.all()
     assert learner.returns.shape == (2, 2)
     learner.returns[:] = [[1.0, 1.0], [3.0, 1.0]]
-    assert learner.stream_weights() == pytest.approx(np.array([[0.5, 0.5], [0.25, 0.75]]))
+    slopes = np.array([[0.5, 0.5], [0.5 / 3**0.5, 0.5 * 3**0.5]])
+    assert learner.stream_weights() == pytest.approx(slopes / slopes.sum(axis=1).mean())
 
 
 def test_learner__running_means_are_those_of_finished_episodes() -> None:

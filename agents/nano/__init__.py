@@ -12,9 +12,11 @@ from typing import Any
 from gtalign_env.agents.chain import ChainAssistant, ChainBudget
 from gtalign_env.agents.chain.context import Steer
 from gtalign_env.agents.nano.settings import BLOCK_TOKENS, MOVES, TEMPERATURE, is_nano
-from gtalign_env.protocols import Backend, Sampling
+from gtalign_env.errors import UsageError
+from gtalign_env.protocols import Backend, Sampling, Scenario
+from gtalign_env.types import Role
 
-__all__ = ["BLOCK_TOKENS", "FOLDER", "MOVES", "TEMPERATURE", "is_nano", "make_nano", "nano_backend"]
+__all__ = ["BLOCK_TOKENS", "FOLDER", "MOVES", "TEMPERATURE", "NanoAssistant", "is_nano", "make_nano", "nano_backend"]
 
 FOLDER = Path(__file__).parent
 """Where the shipped model is."""
@@ -50,6 +52,23 @@ def nano_backend(
     return made
 
 
+class NanoAssistant(ChainAssistant):
+    """Nano in the assistant's chair: a chain in a chat."""
+
+    def sit(self, scenario: Scenario, role: Role) -> None:
+        """Take the assistant's chair.
+
+        Raises:
+            UsageError: It is the user's chair, or a game without words, of which nano has never seen one.
+        """
+        if scenario.view != "text":
+            raise UsageError(
+                f"assistant {self.name!r} speaks in chats only, such as gtalign/AssistText-v0 with the tasks 'small', and "
+                f"{scenario.name!r} is a game of moves; take 'heuristic', or train a policy: gtalign train strategic"
+            )
+        super().sit(scenario, role)
+
+
 def make_nano(
     what: str = "", *, sampling: Sampling | None = None, steer: Steer | None = None, **options: Any
 ) -> ChainAssistant:
@@ -67,7 +86,7 @@ def make_nano(
     engine = {name: options.pop(name) for name in ("device", "dtype", "batch_size", "max_context") if name in options}
     settings = {"moves": MOVES, "budget": ChainBudget(**BLOCK_TOKENS), **options}
     ChainAssistant.check(settings)
-    return ChainAssistant(
+    return NanoAssistant(
         nano_backend(what, **engine),
         sampling=Sampling(temperature=TEMPERATURE) if sampling is None else sampling,
         steer=steer,
